@@ -1,0 +1,207 @@
+"""One CEL expression, compiled: its value, whether it holds, what it reads. Not here: how values are converted."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, cast
+
+from orchestrator.errors import EvaluationError, ExpressionError
+from orchestrator.expressions.cel import RAISED, Program, environment
+from orchestrator.expressions.complaints import refusal, shortened, why_not
+from orchestrator.expressions.reads import ELEMENT, TIME, Path, reads_of
+from orchestrator.expressions.values import DEEPEST, Tree, from_cel, take, to_cel
+from orchestrator.types import Event, Json
+
+MAX_LENGTH = 10_000
+"""Characters an expression may have."""
+_MAY_HOLD = {"BOOL", "DYN"}
+
+
+class Expression:
+    """One compiled CEL expression.
+
+    Attributes:
+        text: the expression as written.
+        program: the library's compiled form.
+        kind: what the checker expects of it, such as `BOOL` or `DYN`.
+        reads: the paths it reads, such as `("event", "data", "amount")`; a dynamic index ends a path.
+        fields: the same, going on through lists: `("event", "data", "items", "[]", "price")`.
+        tested: those of `fields` it asks for with `has()`.
+    """
+
+    __slots__ = ("_path", "_times", "_tree", "fields", "kind", "program", "reads", "tested", "text")
+
+    def __init__(
+        self, text: str, program: Program, *, fields: frozenset[Path], tested: frozenset[Path] = frozenset()
+    ) -> None:
+        """Made by `compile_expression`."""
+        self.text, self.program, self.fields, self.tested = (text, program, fields, tested)
+        self.kind = str(program.return_type().name())
+        self.reads = frozenset(_up_to_element(path) for path in fields)
+        self._tree, self._times = tree_of(self.reads), times_in(self.reads)
+        self._path = next((path for path in self.reads if text.strip() == ".".join(path)), None)
+
+    def value(self, variables: Mapping[str, Json]) -> Json:
+        """Evaluate to a JSON value (timestamps and durations as text).
+
+        Raises:
+            EvaluationError: a missing field, a type that does not fit, a division by zero, a result JSON cannot hold.
+        """
+        if self._path is not None:
+            try:
+                return from_cel(to_cel(_at(variables, self._path)))
+            except (EvaluationError, LookupError, TypeError):
+                pass  # there is no such place, or no such value: CEL has the words for it
+        return self._evaluate(variables, from_cel)
+
+    def holds(self, variables: Mapping[str, Json]) -> bool:
+        """Evaluate a condition.
+
+        Raises:
+            EvaluationError: as `value`, and when the result is neither true nor false.
+        """
+        value = self._evaluate(variables, _plain)
+        if value is True or value is False:
+            return value
+        raise EvaluationError(f"`{shortened(self.text)}` gives {shortened(repr(value))}, not true or false")
+
+    def _evaluate(self, variables: Mapping[str, Json], convert: Callable[[Any], Json]) -> Json:
+        try:
+            data = take(variables, self._tree)
+            if self._times:
+                data.update(times_of(variables, self._times))
+            value = self.program.eval(data=data)
+            plain = value.plain_value()
+            if type(plain) is not str or value.type().name() != "ERROR":
+                return convert(plain)
+        except (EvaluationError, *RAISED) as error:
+            plain = str(error)
+        raise EvaluationError(f"`{shortened(self.text)}`: {why_not(plain, self.fields, variables)}")
+
+
+@lru_cache(maxsize=16384)
+def compile_expression(text: str, variables: tuple[str, ...]) -> Expression:
+    """Compile CEL that may read `variables`.
+
+    Raises:
+        ExpressionError: too long, syntax, an unknown function or variable, kinds that never fit; with the column.
+    """
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(f"`{shortened(text)}` has {len(text)} characters; an expression may have {MAX_LENGTH}")
+    try:
+        program = environment(variables).compile(text)
+    except RAISED as error:
+        raise ExpressionError(refusal(text, str(error), variables)) from error
+    try:
+        reads = reads_of(program.serialize())
+    except (ValueError, LookupError, StopIteration):  # a newer library, another tree: slower, and still right
+        return Expression(text, program, fields=frozenset({*((name,) for name in variables), TIME}))
+    return Expression(text, program, fields=reads.paths, tested=reads.tested)
+
+
+def compile_condition(text: str, variables: tuple[str, ...]) -> Expression:
+    """Compile CEL that is to be true or false.
+
+    Raises:
+        ExpressionError: as `compile_expression`, and when it can be neither.
+    """
+    expression = compile_expression(text, variables)
+    if expression.kind in _MAY_HOLD:
+        return expression
+    raise ExpressionError(f"`{shortened(text)}` gives {expression.kind.lower()}, never true or false")
+
+
+def bind(args: Mapping[str, Json], variables: Mapping[str, Json]) -> dict[str, Json]:
+    """Fill arguments: every text that begins with `=` is evaluated, at any depth; `==` stands for a literal `=`.
+
+    Raises:
+        ExpressionError, EvaluationError: as `compile_expression` and `Expression.value`.
+    """
+    names = tuple(sorted(variables))
+    return _walk(args, lambda text: compile_expression(text, names).value(variables))
+
+
+def expressions_in(args: Json) -> list[str]:
+    """The CEL texts inside arguments, in order, without their `=`."""
+    found: list[str] = []
+    _walk(args, found.append)
+    return found
+
+
+def event_variables(event: Event) -> dict[str, Json]:
+    """An event as CEL reads it: `event.id source type subject time data`, absent what it does not have."""
+    fields: dict[str, Json] = {
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "time": event.time,
+        "data": event.data,
+    }
+    if event.subject is not None:
+        fields["subject"] = event.subject
+    for name in ("causationid", "correlationid", "sequence", "dataschema"):
+        if (value := getattr(event, name)) is not None:
+            fields[name] = value
+    return {"event": {**event.extensions, **fields} if event.extensions else fields}
+
+
+def tree_of(paths: Iterable[Path]) -> Tree:
+    """Paths as the tree of what to take; a path that begins another one takes all of it."""
+    tree: dict[str, Any] = {}
+    for path in sorted(paths, key=len):
+        inner: Any = tree
+        for name in path[:-1]:
+            inner = inner.setdefault(name, {})
+            if inner is None:
+                break
+        else:
+            inner.setdefault(path[-1], None)
+    return tree
+
+
+def times_in(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The timestamps among paths."""
+    return tuple(path for path in paths if path in {TIME, ("now",)})
+
+
+def times_of(variables: Mapping[str, Json], times: Iterable[Path]) -> dict[str, datetime]:
+    """The timestamps under their names in CEL, as far as they are there."""
+    found: dict[str, Json] = {}
+    for (name,) in times:
+        holder, _, attribute = name.rpartition(".")
+        within: Json = variables.get(holder) if holder else variables
+        if isinstance(within, Mapping):
+            found[name] = cast("Mapping[str, Json]", within).get(attribute)
+    return {name: at for name, at in found.items() if isinstance(at, datetime)}
+
+
+def _at(value: Json, path: Path) -> Json:
+    for name in path:
+        value = value[name]
+    return value
+
+
+def _plain(value: Any) -> Json:
+    return value
+
+
+def _up_to_element(path: Path) -> Path:
+    # nor behind a NUL, which the library would cut
+    ends = (at for at, name in enumerate(path) if name == ELEMENT or "\0" in name)
+    return path[: next(ends, len(path))]
+
+
+def _walk(value: Json, read: Callable[[str], Json], room: int = DEEPEST) -> Json:
+    if not room:
+        raise ExpressionError(f"arguments are nested deeper than {DEEPEST} levels")
+    match value:
+        case str() if value.startswith("=="):
+            return value[1:]
+        case str() if value.startswith("="):
+            return read(value[1:].strip())
+        case dict():
+            return {key: _walk(inner, read, room - 1) for key, inner in cast("dict[str, Json]", value).items()}
+        case list() | tuple():
+            return [_walk(inner, read, room - 1) for inner in cast("list[Json]", value)]
+        case _:
+            return value

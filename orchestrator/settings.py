@@ -1,0 +1,307 @@
+"""`mdl.toml` as typed, frozen values: journal, HTTP, sources, servers, model, goals. Reads one file, starts nothing.
+
+`${NAME}` in a text is taken from the environment when the file is read; the value never leaves this process. Goals are
+kept in the journal, so there it is refused.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StrictBool, ValidationError, model_validator
+
+from orchestrator.clock import seconds
+from orchestrator.errors import GoalError, SettingsError
+from orchestrator.types import Goal, Json
+from orchestrator.written import SECRET, VARIABLE, goal
+
+_SIZES = {"": 1, "B": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+
+
+def _duration(value: Any) -> float:
+    try:
+        return seconds(value if isinstance(value, str) else repr(value))
+    except SettingsError as error:
+        raise ValueError(str(error)) from error
+
+
+def _size(value: Any) -> int:
+    match = re.fullmatch(r"(\d+)\s*(B|kB|MB|GB)?", str(value))
+    if not match:
+        raise ValueError("a size is a number of bytes, or a text such as `1MB`")
+    return int(match[1]) * _SIZES[match[2] or ""]
+
+
+Duration = Annotated[float, PlainValidator(_duration, json_schema_input_type=str)]
+Size = Annotated[int, PlainValidator(_size, json_schema_input_type=str | int)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class JournalSettings(_Table):
+    """`[journal]`: where it lies, and how much may wait in it."""
+
+    path: str = ".mdl/journal.db"
+    max_queue: int = Field(default=4096, gt=0)
+    """Records that may wait for a commit; beyond it sources are told to come back."""
+    max_backlog: int = Field(default=100_000, gt=0)
+    """Events that may wait for their turn; beyond it sources are told to come back."""
+
+
+class HttpSettings(_Table):
+    """`[http]`: the door for webhooks, health and MCP."""
+
+    enabled: StrictBool = True
+    host: str = "127.0.0.1"
+    port: int = Field(default=8635, ge=0, le=65535)
+    max_body: Size = 1_048_576
+    body_timeout: Duration = 10.0
+    """How long a body may take to arrive whole."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further Host names besides the loopback ones and `host`."""
+    allowed_origins: tuple[str, ...] = ()
+
+
+class LoopSettings(_Table):
+    """`[loop]`: how much runs at once."""
+
+    lanes: int = Field(default=64, gt=0)
+    """Keys (subjects) whose turns may run at the same time."""
+    drain: Duration = 3.0
+    """How long running actions may take to end when the loop is asked to stop."""
+
+
+class HookMapping(_Table):
+    """How any JSON becomes events: each a text, or CEL over `body` (and `headers`) behind `=`."""
+
+    type: str
+    subject: str | None = None
+    id: str | None = None
+    time: str | None = None
+
+
+class WebhookSource(HookMapping):
+    """`kind = "webhook"`: any JSON posted to `/hooks/NAME`."""
+
+    kind: Literal["webhook"]
+    signature: Literal["github", "standard-webhooks"] | None = None
+    keys: tuple[str, ...] = ()
+    tolerance: Duration = 300.0
+
+    @model_validator(mode="after")
+    def _keys_and_signature(self) -> "WebhookSource":
+        if self.signature and not self.keys:
+            raise ValueError('`signature` without `keys`; add keys = ["${SOME_SECRET}"]')
+        if self.keys and not self.signature:
+            raise ValueError('`keys` without `signature`; add signature = "github" or "standard-webhooks"')
+        return self
+
+
+class SqliteSource(_Table):
+    """`kind = "sqlite"`: rows that change in the tables of a database file."""
+
+    kind: Literal["sqlite"]
+    path: str
+    tables: tuple[str, ...] = Field(min_length=1)
+    subject: str | None = None
+    """CEL over `event` behind `=`, or a text; left out: `TABLE/PRIMARY KEY`."""
+
+
+class TimerSource(_Table):
+    """`kind = "timer"`: `every` or `cron`, and what happens with ticks missed while the loop was down."""
+
+    kind: Literal["timer"]
+    every: Duration | None = None
+    cron: str | None = None
+    tz: str = "UTC"
+    missed: Literal["skip", "once", "all"] = "once"
+    type: str | None = None
+    """Event type; left out: `timer.NAME`."""
+
+    @model_validator(mode="after")
+    def _one_rhythm(self) -> "TimerSource":
+        if (self.every is None) == (self.cron is None):
+            raise ValueError("give exactly one of `every` and `cron`")
+        return self
+
+
+class JsonlSource(HookMapping):
+    """`kind = "jsonl"`: one JSON value a line, from a file or standard input (`path = "-"`)."""
+
+    kind: Literal["jsonl"]
+    path: str
+    follow: StrictBool = True
+    type: str = "=body.type"
+
+
+SourceSettings = Annotated[WebhookSource | SqliteSource | TimerSource | JsonlSource, Field(discriminator="kind")]
+
+
+class ToolSettings(_Table):
+    """`[mcpServers.NAME.tools.TOOL]`: what the server does not say of its tool, or says wrongly."""
+
+    cost: float | None = Field(default=None, ge=0)
+    latency: Duration | None = None
+    read_only: StrictBool | None = None
+    idempotent: StrictBool | None = None
+
+
+class ServerSettings(_Table):
+    """`[mcpServers.NAME]`: a command over stdio, as every MCP client takes it, or `module` in this process.
+
+    `trust` (ours, or one whose word counts) makes its annotations believed; modules are trusted unless told otherwise.
+    """
+
+    command: str | None = None
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    cwd: str | None = None
+    module: str | None = None
+    config: dict[str, Any] = {}
+    """Handed to a module's `configure(config)`; with `command`, as JSON in the variable MDL_SERVER_CONFIG."""
+    trust: StrictBool | None = None
+    timeout: Duration = 20.0
+    tools: dict[str, ToolSettings] = {}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "ServerSettings":
+        if (self.command is None) == (self.module is None):
+            raise ValueError("give exactly one of `command` and `module`")
+        return self
+
+    @property
+    def trusted(self) -> bool:
+        """Whether its annotations are believed."""
+        return self.module is not None if self.trust is None else self.trust
+
+
+class ModelSettings(_Table):
+    """`[model]`: which model judges, where judgement is asked for. Without this table no model is ever asked."""
+
+    provider: Literal["ollama"]
+    name: str
+    url: str = Field(default="http://127.0.0.1:11434", pattern=r"^https?://[^\s/]+")
+    timeout: Duration = 30.0
+    num_ctx: int = Field(default=8192, ge=512)
+    keep_alive: str = "5m"
+
+
+class MeaningSettings(_Table):
+    """`[meaning]`: how goals without `on` are found. Scores are 0 to 1."""
+
+    path: str = ".mdl/meaning"
+    threshold: float = Field(default=0.28, ge=0, le=1)
+    unsure: float = Field(default=0.22, ge=0, le=1)
+    """Below `threshold` and from here on a model is asked, or the goal's own `unsure` decides."""
+
+
+class Settings(_Table):
+    """A whole `mdl.toml`. `folder` is where relative paths begin."""
+
+    folder: Path
+    journal: JournalSettings = JournalSettings()
+    http: HttpSettings = HttpSettings()
+    loop: LoopSettings = LoopSettings()
+    meaning: MeaningSettings = MeaningSettings()
+    model: ModelSettings | None = None
+    sources: dict[Name, SourceSettings] = {}
+    servers: dict[Name, ServerSettings] = Field(default={}, alias="mcpServers")
+    schemas: dict[str, dict[str, Any]] = {}
+    """JSON Schema of `data` by event type."""
+    goals: tuple[Annotated[Goal, PlainValidator(lambda value: value)], ...] = ()
+
+    def path(self, text: str) -> Path:
+        """A path as written in the file, from the file's folder."""
+        return self.folder / Path(text).expanduser()
+
+
+def load(file: Path, *, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read `mdl.toml`.
+
+    Raises:
+        SettingsError: it cannot be read, is not TOML, or holds an unknown key or a value that does not fit.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise SettingsError(f"there is no `{file}`; `mdl init` writes one") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"`{file}` cannot be read: {error}") from error
+    return parse(text, folder=file.parent.resolve(), name=str(file), environment=environment)
+
+
+def parse(text: str, *, folder: Path, name: str = "mdl.toml", environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the text of an `mdl.toml`.
+
+    Raises:
+        SettingsError: as `load`.
+    """
+    try:
+        tables = tomllib.loads(text)
+        goals = _goals(tables.pop("goals", []))
+        filled = _filled(tables, os.environ if environment is None else environment, "")
+        return Settings.model_validate({**filled, "goals": goals, "folder": folder})
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{name} is not TOML: {error}") from error
+    except ValidationError as error:
+        raise SettingsError(f"{name}: {'; '.join(_lines(error))}") from error
+    except GoalError as error:
+        raise GoalError(f"{name}: {error}") from error
+    except SettingsError as error:
+        raise SettingsError(f"{name}: {error}") from error
+
+
+def _goals(tables: Json) -> tuple[Goal, ...]:
+    if not isinstance(tables, list):
+        raise SettingsError("`goals` is a list; begin each goal with [[goals]]")
+    found = tuple(goal(table) for table in cast("list[Json]", tables))
+    ids = [one.id for one in found]
+    if twice := next((id_ for id_ in ids if ids.count(id_) > 1), None):
+        raise GoalError(f"goal `{twice}`: stands there twice; give one of the two another id")
+    return found
+
+
+def _filled(value: Json, environment: Mapping[str, str], place: str) -> Any:
+    def fill(found: re.Match[str]) -> str:
+        if not found[2] or not VARIABLE.fullmatch(found[1]):
+            raise SettingsError(f"`{place}`: `${{` opens the name of an environment variable, as in `${{NAME}}`")
+        if not environment.get(found[1]):
+            state = "is empty" if found[1] in environment else "is not set"
+            raise SettingsError(f"`{place}` wants the environment variable {found[1]}, which {state}")
+        return environment[found[1]]
+
+    match value:
+        case str():
+            return SECRET.sub(fill, value)
+        case dict():
+            return {
+                key: _filled(inner, environment, f"{place}.{key}" if place else key)
+                for key, inner in cast("dict[str, Json]", value).items()
+            }
+        case list():
+            return [_filled(inner, environment, place) for inner in cast("list[Json]", value)]
+        case _:
+            return value
+
+
+def _lines(error: ValidationError) -> list[str]:
+    lines: list[str] = []
+    for problem in error.errors():
+        where = ".".join(str(part) for part in problem["loc"] if part not in {"webhook", "sqlite", "timer", "jsonl"})
+        match problem["type"]:
+            case "extra_forbidden":
+                lines.append(f"unknown key `{where}`")
+            case "missing":
+                lines.append(f"`{where}` is missing")
+            case "literal_error":
+                lines.append(f"`{where}` is {problem['input']!r:.40}; it must be {problem.get('ctx', {})['expected']}")
+            case _:
+                reason = problem["msg"].removeprefix("Value error, ")
+                lines.append(f"`{where}`: {reason}")
+    return lines

@@ -1,0 +1,380 @@
+"""The words of the loop as values: frozen, light, free of behaviour beyond deriving an id or a name.
+
+Not here: anything that reads a clock, a file or a vendor. Everything in this file survives a round trip through JSON
+(`msgspec.json`), which is how the journal keeps it.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+Json: TypeAlias = Any
+"""A JSON value: None, bool, int, float, str, a list of them, or a dict from str to them."""
+
+OWN = "dev.mdl."
+"""Prefix of the loop's own event types; refused at every door."""
+
+FoundBy = Literal["index", "meaning", "model"]
+DecidedBy = Literal["compiled", "fallback", "model"]
+Status = Literal["succeeded", "failed", "refused", "unknown"]
+
+
+# ---------------------------------------------------------------- observe
+
+
+class Event(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Something that happened, after CloudEvents 1.0.
+
+    `causationid` is the id of the Action that caused it, `correlationid` the id of the event the whole chain began
+    with, `time` an aware datetime. `extensions` holds every further CloudEvents attribute.
+    """
+
+    id: str
+    source: str
+    type: str
+    time: datetime
+    subject: str | None = None
+    data: Json = None
+    dataschema: str | None = None
+    causationid: str | None = None
+    correlationid: str | None = None
+    traceparent: str | None = None
+    sequence: str | None = None
+    extensions: dict[str, str | int | bool] = {}
+
+    @property
+    def key(self) -> str:
+        """What keeps events in order: the subject; an event without one is its own key."""
+        return self.subject or f"{self.source}#{self.id}"
+
+    @property
+    def own(self) -> bool:
+        """Whether the loop itself made it."""
+        return self.type.startswith(OWN)
+
+
+# ---------------------------------------------------------------- journal
+
+Kind = Literal["event", "turn", "intent", "cursor"]
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """A record before the journal gives it a position.
+
+    kind: `event` (body: Event), `turn` (body: Turn), `intent` (body: Action, the next of a plan, about to be called),
+        `cursor` (body: Cursor).
+    id: the event's or action's id; for a turn the causing event's id.
+    cause: position of the event a turn or intent belongs to; 0 for events.
+    body: canonical JSON.
+    """
+
+    kind: Kind
+    type: str
+    key: str
+    id: str
+    source: str = ""
+    cause: int = 0
+    body: bytes
+
+
+class Record(Draft, frozen=True, kw_only=True):
+    """What the journal holds: a draft with its position, the time it was taken (epoch seconds) and its hash."""
+
+    position: int
+    at: float
+    hash: bytes
+
+
+class Cursor(Struct, frozen=True):
+    """Every event up to and including `through` is finished; those without a turn record matched nothing."""
+
+    through: int
+
+
+# ---------------------------------------------------------------- goals
+
+
+class Call(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A tool with arguments, as a person writes it: a string that begins with `=` is a CEL expression."""
+
+    tool: str
+    args: dict[str, Json] = {}
+
+
+class May(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Leave for the tools a glob names, where the CEL condition over `args` and `event` holds."""
+
+    tool: str
+    when: str | None = None
+
+
+class Window(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """`count` matches `within` a time, and at most once per `once_within`; `by` is CEL and keeps keys apart."""
+
+    count: int = 1
+    within: str | None = None
+    once_within: str | None = None
+    by: str = "event.subject"
+
+
+class Want(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What is to be kept true: CEL `holds` over event and `see`, checked after Act until `within` has passed."""
+
+    holds: str
+    within: str = "1m"
+    see: dict[str, Call] = {}
+
+
+class Rate(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """At most `actions` per goal and subject `per` time."""
+
+    actions: Annotated[int, Meta(ge=0)] = 30
+    per: str = "1m"
+
+
+class Budget(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """At most `actions` of a goal, and `usd` for them, `per` time, over all subjects."""
+
+    actions: Annotated[int, Meta(ge=0)]
+    per: str = "1d"
+    usd: Annotated[float, Meta(ge=0)] | None = None
+
+
+Weight = Annotated[float, Meta(ge=0, le=1_000_000)]
+"""From 0 up, and finite."""
+
+
+class Weights(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How the choice weighs fit against cost and latency."""
+
+    fit: Weight = 1.0
+    cost: Weight = 0.2
+    latency: Weight = 0.1
+
+
+class Goal(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """A person's sentence (`text`) plus its compiled form. Field by field as in the README's chapter on goals.
+
+    `id` holds no white space, `@`, `/` or `#`: names of versions, actions and positions are made with those.
+    `may` is the grant; without it a goal may call exactly the tools its `do` names. Durations are texts such as `90s`
+    or `1h`. `on` left out means: found by meaning.
+    """
+
+    id: Annotated[str, Meta(pattern=r"^[^\s@/#]+$", max_length=100)]
+    text: str
+    on: tuple[str, ...] = ()
+    when: str | None = None
+    let: dict[str, Call] = {}
+    window: Window | None = None
+    want: Want | None = None
+    may: tuple[str | May, ...] = ()
+    approve: tuple[str, ...] = ()
+    do: tuple[Call, ...] = ()
+    decide: Literal["compiled", "model"] | None = None
+    fallback: Literal["act", "clarify"] = "clarify"
+    unsure: Literal["skip", "clarify"] = "skip"
+    fresh: str | None = None
+    weights: Weights = Weights()
+    rate: Rate = Rate()
+    budget: Budget | None = None
+    examples: tuple[str, ...] = ()
+
+
+class GoalVersion(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A goal as it stood from a journal position on. `home` says where it is edited."""
+
+    goal: Goal
+    version: int
+    home: Literal["settings", "journal"]
+    paused: bool = False
+    position: int = 0
+
+    @property
+    def name(self) -> str:
+        """`id@version`, as records and people name it."""
+        return f"{self.goal.id}@{self.version}"
+
+
+# ---------------------------------------------------------------- orient
+
+
+class WindowState(Struct, omit_defaults=True):
+    """One goal's window for one `by` key: hits as (event position, epoch seconds), and the last firing."""
+
+    hits: list[tuple[int, float]] = []
+    fired_at: float | None = None
+    fired_position: int = 0
+
+
+class Touch(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A goal an event touches. `stopped` names what stopped it after `on` and `when` held: a near miss."""
+
+    goal: str
+    fit: float = 1.0
+    found_by: FoundBy = "index"
+    reason: str = ""
+    let: dict[str, Json] = {}
+    by: str | None = None
+    stopped: str | None = None
+
+
+class Orientation(Struct, frozen=True):
+    """The goals an event touches, best first; `event` is the journal position."""
+
+    event: int
+    touches: tuple[Touch, ...] = ()
+
+
+# ---------------------------------------------------------------- decide
+
+
+class Tool(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A function as an MCP server lists it, named `server.tool`.
+
+    cost in USD a call, latency in seconds, both as declared; `trusted` means that the server's own annotations
+    (`read_only`, `idempotent`) are believed.
+    """
+
+    name: str
+    description: str = ""
+    input_schema: dict[str, Json] = {}
+    read_only: bool = False
+    idempotent: bool = False
+    trusted: bool = False
+    cost: float = 0.0
+    latency: float = 0.0
+
+
+class Action(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One call of a tool with arguments, for one goal version and event. `id` is the idempotency key."""
+
+    id: str
+    goal: str
+    step: str
+    tool: str
+    arguments: dict[str, Json]
+
+    @classmethod
+    def of(cls, event: Event, goal: str, *, step: str, tool: str, arguments: Mapping[str, Json]) -> "Action":
+        """Derive the action; its id is SHA-256 over canonical JSON of event, goal, step, tool and arguments."""
+        parts = [event.source, event.id, goal, step, tool, dict(arguments)]
+        key = hashlib.sha256(canonical(parts)).hexdigest()
+        return cls(id=key, goal=goal, step=step, tool=tool, arguments=dict(arguments))
+
+
+class Candidate(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A plan somebody proposes: fit 0 to 1, cost in USD, latency in seconds; the choice sets `score` or `dropped`."""
+
+    actions: tuple[Action, ...]
+    fit: float = 1.0
+    cost: float = 0.0
+    latency: float = 0.0
+    score: float | None = None
+    dropped: str | None = None
+
+
+class Decision(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What is to be done for one touched goal: `act` (ordered actions), `wait`, or `clarify` (something is missing)."""
+
+    goal: str
+    verdict: Literal["act", "wait", "clarify"]
+    actions: tuple[Action, ...] = ()
+    decided_by: DecidedBy = "compiled"
+    reason: str = ""
+    candidates: tuple[Candidate, ...] = ()
+    degraded: str | None = None
+
+
+# ---------------------------------------------------------------- guard
+
+
+class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What policies may look at besides the Decision; stored in the turn, so that a replay sees the same.
+
+    now: epoch seconds. budget_spent: actions of the goal within its budget's time, usd_spent: what they cost (USD, as
+    declared). usd: what this action costs. rate_spent: actions of goal and
+    subject within the rate's time. lineage: `goal/tool` of the causing actions, oldest first. approved_by, denied_by:
+    who approved or denied exactly this action, if somebody did.
+    """
+
+    now: float
+    budget_spent: int = 0
+    usd_spent: float = 0.0
+    usd: float = 0.0
+    rate_spent: int = 0
+    lineage: tuple[str, ...] = ()
+    approved_by: str | None = None
+    denied_by: str | None = None
+
+
+class Grant(Struct, frozen=True, omit_defaults=True, tag="grant", kw_only=True):
+    """Leave for exactly one Action. Only the guard makes one; Act takes nothing else."""
+
+    action: Action
+    traceparent: str | None = None
+
+
+class Refusal(Struct, frozen=True, omit_defaults=True, tag="refusal", kw_only=True):
+    """No leave: `deny`, or `approval` when a person may still give it. With the policy and its numbers."""
+
+    action: Action
+    kind: Literal["deny", "approval"]
+    policy: str
+    reason: str
+    numbers: dict[str, Json] = {}
+
+
+# ---------------------------------------------------------------- act
+
+
+class Outcome(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What became of one Action. `seconds` is the time Act took, over `attempts` calls."""
+
+    action: Action
+    status: Status
+    result: Json = None
+    error: str | None = None
+    seconds: float = 0.0
+    attempts: int = 1
+
+
+# ---------------------------------------------------------------- turn
+
+
+class Judgement(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The guard's verdict on one action as the journal keeps it, and the situation it was given in."""
+
+    action: str
+    situation: Situation
+    kind: Literal["grant", "deny", "approval"] = "grant"
+    policy: str = ""
+    reason: str = ""
+    numbers: dict[str, Json] = {}
+
+
+class Turn(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One event with all goals it touches, through orient, decide and guard. Committed before Act.
+
+    `event` is the event's position, `at` its journalled time. The first action of each decision is its intent; later
+    ones follow as `intent` records. `seconds` holds the time each stage took.
+    """
+
+    event: int
+    at: float
+    subject: str | None = None
+    touches: tuple[Touch, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
+    seconds: dict[str, float] = {}
+
+
+_canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string")
+
+
+def canonical(value: Json) -> bytes:
+    """Canonical JSON: sorted keys, no white space, UTF-8. Equal values give equal bytes."""
+    return _canonical.encode(value)
