@@ -1,0 +1,1 @@
+"""The journal: the one append-only sequence, the only truth."""

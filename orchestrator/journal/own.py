@@ -1,0 +1,201 @@
+"""The loop's own events, `dev.mdl.*`: how each is made, and what its data holds.
+
+Their ids are derived, so that one that is made twice (after a crash) is stored once.
+"""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from orchestrator.clock import utc
+from orchestrator.types import OWN, Action, Event, Goal, GoalVersion, Json, Outcome, Refusal, Status
+
+GOAL_SET, GOAL_PAUSED, GOAL_RESUMED, GOAL_REMOVED = (
+    f"{OWN}goal.{word}" for word in ("set", "paused", "resumed", "removed")
+)
+APPROVAL_REQUESTED, APPROVAL_GRANTED, APPROVAL_DENIED, APPROVAL_EXPIRED = (
+    f"{OWN}approval.{word}" for word in ("requested", "granted", "denied", "expired")
+)
+GOAL_CHANGES = frozenset((GOAL_SET, GOAL_PAUSED, GOAL_RESUMED, GOAL_REMOVED))
+APPROVAL_VERDICTS = frozenset((APPROVAL_GRANTED, APPROVAL_DENIED, APPROVAL_EXPIRED))
+WANT_HELD, WANT_MISSED = f"{OWN}want.held", f"{OWN}want.missed"
+LOOP_STARTED, LOOP_STOPPED = f"{OWN}loop.started", f"{OWN}loop.stopped"
+CLARIFY = f"{OWN}decision.clarify"
+ACTION = f"{OWN}action."
+SUCCEEDED = f"{ACTION}succeeded"
+SOURCE = "mdl:loop"
+"""Source of all of them."""
+
+
+class GoalData(Struct, frozen=True, omit_defaults=True):
+    """Data of `dev.mdl.goal.*`; `goal` is absent unless it is set."""
+
+    id: str
+    version: int = 0
+    home: Literal["settings", "journal"] = "journal"
+    goal: Goal | None = None
+
+
+class ActionData(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Data of `dev.mdl.action.*` and `dev.mdl.approval.requested`."""
+
+    action: str
+    goal: str
+    step: str
+    tool: str
+    arguments: dict[str, Json]
+    status: Status | Literal["waiting"]
+    result: Json = None
+    error: str | None = None
+    policy: str | None = None
+    numbers: dict[str, Json] = {}
+    seconds: float = 0.0
+    attempts: int = 0
+    event: int = 0
+    expires: float = 0.0
+    last: bool = False
+
+
+class VerdictData(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Data of `dev.mdl.approval.granted`, `.denied` and `.expired`."""
+
+    action: str
+    by: str = ""
+
+
+class WantData(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Data of `dev.mdl.want.*`: the condition, what was seen, and how long it took (seconds)."""
+
+    action: str
+    goal: str
+    holds: str
+    seen: dict[str, Json] = {}
+    error: str | None = None
+    seconds: float = 0.0
+
+
+def goal_event(version: GoalVersion, *, at: float) -> Event:
+    """A goal was set."""
+    data = GoalData(version.goal.id, version.version, version.home, version.goal)
+    return _own(GOAL_SET, version.name, at=at, subject=f"goal/{version.goal.id}", data=data)
+
+
+def goal_changed(type_: str, version: GoalVersion, *, at: float) -> Event:
+    """A goal was paused, resumed or removed."""
+    data = GoalData(version.goal.id, version.version, version.home)
+    return _own(type_, f"{version.name}/{type_}/{at:.6f}", at=at, subject=f"goal/{version.goal.id}", data=data)
+
+
+def outcome_event(outcome: Outcome, *, cause: Event, position: int, at: float, last: bool) -> Event:
+    """An action has an outcome; the event at `position` caused it, and `last` ends its plan."""
+    action = outcome.action
+    data = ActionData(
+        **_facts(action),
+        status=outcome.status,
+        result=outcome.result,
+        error=outcome.error,
+        seconds=round(outcome.seconds, 6),
+        attempts=outcome.attempts,
+        event=position,
+        last=last,
+    )
+    return _caused(f"{ACTION}{outcome.status}", action, cause, data, at=at)
+
+
+def refused_event(refusal: Refusal, *, cause: Event, position: int, at: float) -> Event:
+    """An action was refused."""
+    data = ActionData(
+        **_facts(refusal.action),
+        status="refused",
+        error=refusal.reason,
+        policy=refusal.policy,
+        numbers=refusal.numbers,
+        event=position,
+    )
+    return _caused(f"{ACTION}refused", refusal.action, cause, data, at=at)
+
+
+def approval_event(refusal: Refusal, *, cause: Event, position: int, at: float, expires: float) -> Event:
+    """An action waits for a person until `expires` (epoch seconds)."""
+    data = ActionData(
+        **_facts(refusal.action),
+        status="waiting",
+        error=refusal.reason,
+        policy=refusal.policy,
+        numbers=refusal.numbers,
+        event=position,
+        expires=expires,
+    )
+    return _caused(APPROVAL_REQUESTED, refusal.action, cause, data, at=at)
+
+
+def verdict_event(type_: str, action: str, *, by: str, subject: str | None, at: float) -> Event:
+    """A person answered, or nobody did in time."""
+    return _own(
+        type_, f"{action}/{type_}", at=at, subject=subject, data=VerdictData(action=action, by=by), causationid=action
+    )
+
+
+def want_event(data: WantData, *, cause: Event, at: float) -> Event:
+    """What a goal wants holds, or did not in time."""
+    type_ = WANT_MISSED if data.error else WANT_HELD
+    return _own(
+        type_, f"{data.action}/want", at=at, subject=cause.subject, data=data, causationid=data.action,
+        correlationid=cause.correlationid or cause.id, traceparent=cause.traceparent,
+    )  # fmt: skip
+
+
+def clarify_event(goal: str, reason: str, *, cause: Event, at: float) -> Event:
+    """A decision needs a person: something is missing."""
+    return _own(
+        CLARIFY, f"{cause.source}#{cause.id}/{goal}", at=at, subject=cause.subject,
+        data={"goal": goal, "reason": reason},
+        correlationid=cause.correlationid or cause.id, traceparent=cause.traceparent,
+    )  # fmt: skip
+
+
+def loop_event(type_: str, *, at: float, data: dict[str, Json]) -> Event:
+    """The loop started or stopped."""
+    return _own(type_, f"{type_}/{at:.6f}", at=at, subject=None, data=data)
+
+
+def _facts(action: Action) -> dict[str, Json]:
+    return {
+        "action": action.id,
+        "goal": action.goal,
+        "step": action.step,
+        "tool": action.tool,
+        "arguments": action.arguments,
+    }
+
+
+def _caused(type_: str, action: Action, cause: Event, data: ActionData, *, at: float) -> Event:
+    return _own(
+        type_, f"{action.id}/{type_.removeprefix(OWN)}", at=at, subject=cause.subject, data=data, causationid=action.id,
+        correlationid=cause.correlationid or cause.id, traceparent=cause.traceparent,
+    )  # fmt: skip
+
+
+def _own(
+    type_: str,
+    id_: str,
+    *,
+    at: float,
+    subject: str | None,
+    data: Struct | dict[str, Json],
+    causationid: str | None = None,
+    correlationid: str | None = None,
+    traceparent: str | None = None,
+) -> Event:
+    return Event(
+        id=id_,
+        source=SOURCE,
+        type=type_,
+        time=utc(at),
+        subject=subject,
+        data=msgspec.to_builtins(data),
+        causationid=causationid,
+        correlationid=correlationid,
+        traceparent=traceparent,
+    )

@@ -1,0 +1,244 @@
+"""How records become a `State`.
+
+A projection is a cache. It can be thrown away and folded again from the first record, and comes out the same: folding
+reads only records, never a clock. It decides nothing.
+"""
+
+from bisect import bisect_right, insort
+from contextlib import suppress
+
+import msgspec
+
+from orchestrator import windows
+from orchestrator.clock import seconds
+from orchestrator.journal import own
+from orchestrator.journal.drafts import cursor_of, event_of, intent_of, turn_of
+from orchestrator.journal.state import (
+    Before,
+    GoalStats,
+    Open,
+    OpenWant,
+    Pending,
+    State,
+    ToolStats,
+    account,
+    goal_id,
+)
+from orchestrator.observed import Observed
+from orchestrator.types import (
+    Event,
+    GoalVersion,
+    Judgement,
+    Record,
+    Touch,
+    Turn,
+    Window,
+    WindowState,
+)
+
+_KEPT_LINEAGES = 20_000
+KEPT_TYPES = 10_000
+SWEEP = 4096
+
+
+def fold(state: State, record: Record) -> Event | None:
+    """Fold one record; gives the event back if it is one, so that nobody has to decode it twice."""
+    state.position = record.position
+    match record.kind:
+        case "event":
+            event = event_of(record)
+            fold_event(state, event, record)
+            return event
+        case "turn":
+            fold_turn(state, turn_of(record))
+        case "intent":
+            state.open[record.id] = Open(record.cause, intent_of(record).goal)
+        case "cursor":
+            state.cursor = max(state.cursor, cursor_of(record))
+            state.before = [change for change in state.before if change.position > state.cursor]
+    return None
+
+
+def fold_event(state: State, event: Event, record: Record) -> None:
+    """Fold an event that stands at a position."""
+    state.counts.events += 1
+    if event.own:
+        with suppress(msgspec.ValidationError):  # not made by this MDL; it may not keep the journal from being read
+            _fold_own(state, event, record)
+    elif event.type in state.observed or len(state.observed) < KEPT_TYPES:  # producers may invent types without end
+        state.observed.setdefault(event.type, Observed()).observe(event.data)
+
+
+def fold_turn(state: State, turn: Turn) -> None:
+    """Fold a turn. The loop does so before the turn is durable, so that the next turn already counts it.
+
+    So turns may be folded in another order than the journal has them; what comes out does not depend on it.
+    """
+    state.counts.turns += 1
+    asked = {action.id for decision in turn.decisions for action in decision.actions} & state.pending.keys()
+    for action in asked:
+        del state.pending[action]
+    for touch in turn.touches:
+        fold_touch(state, touch, position=turn.event, at=turn.at)
+        if not asked:  # what a person approved was counted when it was decided
+            _progress(state, touch.goal, turn.at, stopped=touch.stopped is not None)
+    judged = {judgement.action: judgement for judgement in turn.judgements}
+    for decision in turn.decisions:
+        if decision.verdict == "act" and decision.actions:
+            state.counts.decided_by[decision.decided_by] += not asked
+            state.open[decision.actions[0].id] = Open(turn.event, decision.goal)
+        for action in decision.actions:
+            if judgement := judged.get(action.id):
+                _follow(state, judgement, f"{goal_id(decision.goal)}/{action.tool}")
+                _spend(state, judgement, goal=goal_id(decision.goal), subject=turn.subject)
+    if state.counts.turns % SWEEP == 0:
+        _sweep(state, turn.at)
+
+
+def fold_touch(state: State, touch: Touch, *, position: int, at: float) -> None:
+    """Fold what an orientation did to a goal's window; folding the same touch again changes nothing."""
+    version = state.goals.get(goal_id(touch.goal))
+    if touch.by is None or version is None or version.name != touch.goal or version.goal.window is None:
+        return
+    known = state.windows.setdefault(version.goal.id, {})
+    before = known.get(touch.by, WindowState())
+    known[touch.by] = touched(version.goal.window, before, touch, position=position, at=at)
+
+
+def touched(window: Window, state: WindowState, touch: Touch, *, position: int, at: float) -> WindowState:
+    """A window after a touch that counts in it."""
+    after = windows.hit(windows.compile_window(window), state, position=position, at=at)
+    return after if touch.stopped else windows.fired(after, position=position, at=at)
+
+
+def change_goal(goals: dict[str, GoalVersion], event: Event, *, position: int) -> None:
+    """Do to goals what an event of `own.GOAL_CHANGES` says."""
+    data = msgspec.convert(event.data, own.GoalData)
+    known = goals.get(data.id)
+    if event.type == own.GOAL_REMOVED:
+        goals.pop(data.id, None)
+    elif data.goal is not None:
+        goals[data.id] = GoalVersion(goal=data.goal, version=data.version, home=data.home, position=position)
+    elif known is not None:
+        goals[data.id] = msgspec.structs.replace(known, paused=event.type == own.GOAL_PAUSED)
+
+
+def _fold_own(state: State, event: Event, record: Record) -> None:
+    match event.type:
+        case own.GOAL_SET | own.GOAL_PAUSED | own.GOAL_RESUMED | own.GOAL_REMOVED:
+            _fold_goal(state, event, record.position)
+        case own.APPROVAL_REQUESTED:
+            data = msgspec.convert(event.data, own.ActionData)
+            state.open.pop(data.action, None)
+            state.pending[data.action] = Pending(data, event.subject)
+        case own.APPROVAL_GRANTED | own.APPROVAL_DENIED | own.APPROVAL_EXPIRED:
+            _fold_answer(state, event.type, msgspec.convert(event.data, own.VerdictData))
+        case own.WANT_HELD | own.WANT_MISSED:
+            _fold_want(state, msgspec.convert(event.data, own.WantData))
+        case _ if event.type.startswith(own.ACTION):
+            _fold_outcome(state, msgspec.convert(event.data, own.ActionData), record)
+        case _:
+            pass
+
+
+def _fold_goal(state: State, event: Event, position: int) -> None:
+    data = msgspec.convert(event.data, own.GoalData)
+    state.before.append(Before(position, data.id, state.goals.get(data.id)))
+    change_goal(state.goals, event, position=position)
+    if data.goal is not None:
+        state.versions[data.id] = data.version
+    if data.goal is not None or event.type == own.GOAL_REMOVED:  # other words, other windows and wants
+        state.windows.pop(data.id, None)
+        for want in [want for want in state.wants.values() if goal_id(want.goal) == data.id]:
+            del state.wants[want.action]
+
+
+def _fold_outcome(state: State, data: own.ActionData, record: Record) -> None:
+    state.open.pop(data.action, None)
+    match data.status:
+        case "refused":
+            state.counts.refused += 1
+            policy = data.policy or "?"
+            state.counts.refusals[policy] = state.counts.refusals.get(policy, 0) + 1
+            return
+        case "succeeded":
+            state.counts.succeeded += 1
+        case "failed":
+            state.counts.failed += 1
+        case _:
+            state.counts.unknown += 1
+    stats = state.tools.setdefault(data.tool, ToolStats())
+    stats.calls += 1
+    stats.failures += data.status != "succeeded"
+    stats.seconds += (data.seconds - stats.seconds) / min(stats.calls, 50)
+    version = state.goals.get(goal_id(data.goal))
+    if data.last and data.status == "succeeded" and version and version.name == data.goal and version.goal.want:
+        state.wants[data.action] = OpenWant(data.action, data.goal, data.event, record.at)
+
+
+def _fold_answer(state: State, type_: str, verdict: own.VerdictData) -> None:
+    pending = state.pending.get(verdict.action)
+    if pending is None or pending.granted_by is not None:  # the first answer counts
+        return
+    if type_ != own.APPROVAL_GRANTED:
+        del state.pending[verdict.action]
+    else:  # it waits on until its turn is there, so that a crash between the two loses nothing
+        state.pending[verdict.action] = msgspec.structs.replace(pending, granted_by=verdict.by)
+
+
+def _fold_want(state: State, data: own.WantData) -> None:
+    state.wants.pop(data.action, None)
+    progress = state.progress.setdefault(goal_id(data.goal), GoalStats())
+    progress.missed += data.error is not None
+    progress.held += data.error is None
+
+
+def _progress(state: State, goal: str, at: float, *, stopped: bool) -> None:
+    progress = state.progress.setdefault(goal_id(goal), GoalStats())
+    if stopped:
+        progress.near_misses += 1
+    else:
+        progress.fired += 1
+        progress.last = max(progress.last, at)
+
+
+def _follow(state: State, judgement: Judgement, step: str) -> None:
+    # Also what was refused: its event may cause an action, and a chain of refusals has to end like any other.
+    state.lineages[judgement.action] = (*judgement.situation.lineage, step)
+    if len(state.lineages) > _KEPT_LINEAGES:
+        state.lineages.pop(next(iter(state.lineages)))
+
+
+def _spend(state: State, judgement: Judgement, *, goal: str, subject: str | None) -> None:
+    if judgement.kind == "grant":
+        now = judgement.situation.now
+        insort(state.spent.setdefault(goal, []), now)  # in order, also where the clock was set back
+        insort(state.rates.setdefault(account(goal, subject), []), now)
+        if judgement.situation.usd:
+            insort(state.paid.setdefault(goal, []), (now, judgement.situation.usd))
+
+
+def _sweep(state: State, now: float) -> None:
+    goals = {id_: version.goal for id_, version in state.goals.items()}
+    budgets = {id_: seconds(goal.budget.per) for id_, goal in goals.items() if goal.budget}
+    rates = {id_: seconds(goal.rate.per) for id_, goal in goals.items()}
+    _forget(state.spent, {id_: budgets.get(id_, 0.0) for id_ in state.spent}, now)
+    for goal, paid in list(state.paid.items()):
+        state.paid[goal] = [(at, price) for at, price in paid if at > now - budgets.get(goal, 0.0)]
+        if not state.paid[goal]:
+            del state.paid[goal]
+    _forget(state.rates, {pair: rates.get(pair.partition("\n")[0], 0.0) for pair in state.rates}, now)
+    for id_, known in state.windows.items():
+        if id_ in goals and (asked := goals[id_].window) is not None:
+            window = windows.compile_window(asked)
+            for by, held in list(known.items()):
+                # A turn may still come for an event behind the cursor, and has to find that a later one has fired.
+                if held.fired_position <= state.cursor and windows.outlived(window, held, at=now):
+                    del known[by]
+
+
+def _forget(times: dict[str, list[float]], per: dict[str, float], now: float) -> None:
+    for name, known in list(times.items()):
+        del known[: bisect_right(known, now - per[name])]
+        if not known:
+            del times[name]

@@ -1,0 +1,166 @@
+"""What is folded from the journal, as values: goals, windows, budgets, approvals, open actions, wants, tool statistics.
+
+What a record does to them is in `projections.py`. Nothing here changes anything.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from msgspec import Struct, field
+
+from orchestrator.clock import seconds
+from orchestrator.journal import own
+from orchestrator.observed import Observed
+from orchestrator.types import Event, GoalVersion, Situation, Tool, WindowState
+
+
+class Open(Struct, frozen=True):
+    """An action that was announced and has no outcome yet, for the event at position `event`."""
+
+    event: int
+    goal: str
+
+
+class Pending(Struct, frozen=True):
+    """An action that waits for a person. `data.event` is the position of the event whose turn it belongs to."""
+
+    data: own.ActionData
+    subject: str | None
+    granted_by: str | None = None
+
+
+class OpenWant(Struct, frozen=True):
+    """A want that is still to be checked, for the event at `event`, since `since` (epoch seconds)."""
+
+    action: str
+    goal: str
+    event: int
+    since: float
+
+
+class Before(Struct, frozen=True):
+    """What a goal was until the event at `position` changed it; None where there was none."""
+
+    position: int
+    goal: str
+    version: GoalVersion | None = None
+
+
+class ToolStats(Struct):
+    """What is learnt of a tool: calls, failures, and a moving average of seconds."""
+
+    calls: int = 0
+    failures: int = 0
+    seconds: float = 0.0
+
+
+class GoalStats(Struct):
+    """What became of a goal's turns."""
+
+    fired: int = 0
+    near_misses: int = 0
+    held: int = 0
+    missed: int = 0
+    last: float = 0.0
+
+
+class Counts(Struct):
+    """Totals over the journal."""
+
+    events: int = 0
+    turns: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    refused: int = 0
+    unknown: int = 0
+    decided_by: dict[str, int] = field(default_factory=lambda: {"compiled": 0, "fallback": 0, "model": 0})
+    refusals: dict[str, int] = {}
+
+
+class State(Struct):
+    """Everything folded so far, up to and including `position`. `cursor`: every event up to it is finished."""
+
+    position: int = 0
+    cursor: int = 0
+    goals: dict[str, GoalVersion] = {}
+    versions: dict[str, int] = {}
+    before: list[Before] = []
+    windows: dict[str, dict[str, WindowState]] = {}
+    spent: dict[str, list[float]] = {}
+    paid: dict[str, list[tuple[float, float]]] = {}
+    rates: dict[str, list[float]] = {}
+    open: dict[str, Open] = {}
+    pending: dict[str, Pending] = {}
+    wants: dict[str, OpenWant] = {}
+    lineages: dict[str, tuple[str, ...]] = {}
+    observed: dict[str, Observed] = {}
+    tools: dict[str, ToolStats] = {}
+    progress: dict[str, GoalStats] = {}
+    counts: Counts = field(default_factory=Counts)
+
+    def window(self, goal: str, by: str) -> WindowState:
+        """The window of a goal (`id@version`) for one key; empty for a version that is not the goal's any more."""
+        version = self.goals.get(goal_id(goal))
+        known = self.windows.get(version.goal.id, {}) if version and version.name == goal else {}
+        return known.get(by) or WindowState()
+
+    def lineage(self, event: Event) -> tuple[str, ...]:
+        """The actions that led to an event, as `goal/tool`, oldest first."""
+        return self.lineages.get(event.causationid, ()) if event.causationid else ()
+
+    def goals_at_cursor(self) -> dict[str, GoalVersion]:
+        """The goals as they were when everything up to the cursor had happened, and nothing else."""
+        goals = dict(self.goals)
+        for change in reversed(self.before):
+            if change.version is None:
+                goals.pop(change.goal, None)
+            else:
+                goals[change.goal] = change.version
+        return goals
+
+    def situation(
+        self,
+        version: GoalVersion,
+        event: Event,
+        *,
+        now: float,
+        usd: float = 0.0,
+        reserved: Sequence[float] = (),
+        approved_by: str | None = None,
+    ) -> Situation:
+        """What policies may look at for an action that costs `usd`; `reserved`: costs of those judged with it."""
+        goal = version.goal
+        spent, paid = 0, 0.0
+        if goal.budget:
+            start = now - seconds(goal.budget.per)
+            spent = _since(self.spent.get(goal.id, ()), start)
+            paid = sum(price for at, price in self.paid.get(goal.id, ()) if at > start)
+        rate = _since(self.rates.get(account(goal.id, event.subject), ()), now - seconds(goal.rate.per))
+        return Situation(
+            now=now,
+            budget_spent=spent + len(reserved),
+            usd_spent=paid + sum(reserved),
+            usd=usd,
+            rate_spent=rate + len(reserved),
+            lineage=self.lineage(event),
+            approved_by=approved_by,
+        )
+
+    def latency(self, tool: Tool) -> float:
+        """Seconds a tool takes: learnt once it was called, else declared."""
+        stats = self.tools.get(tool.name)
+        return stats.seconds if stats and stats.calls else tool.latency
+
+
+def goal_id(name: str) -> str:
+    """`id@version` without its version."""
+    return name.rpartition("@")[0]
+
+
+def account(goal: str, subject: str | None) -> str:
+    """The name under which a goal's actions for a subject are counted."""
+    return f"{goal}\n{subject or ''}"  # events without a subject share one account, or leaving it out lifts the limit
+
+
+def _since(times: Sequence[float], start: float) -> int:
+    return len(times) - bisect_right(times, start)

@@ -1,0 +1,140 @@
+"""Does a journal hold? Recomputes the chain from the first record to the last, beside a running owner or without one.
+
+It proves that nothing between the first and the last record was altered, removed or moved. It cannot see a tail that
+was cut off, or a journal rewritten whole: compare the head with one kept elsewhere.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from struct import error as StructError  # noqa: N812  the library spells its error small
+from typing import Any
+
+from msgspec import Struct
+
+from orchestrator.errors import JournalBroken
+from orchestrator.journal import chain
+from orchestrator.journal.schema import open_to_read
+
+_STEP = 1000
+_COLUMNS = "position, at, kind, type, key, id, source, cause, digest, hash, salt, body"
+_ALL = f"SELECT {_COLUMNS} FROM records ORDER BY position"  # noqa: S608  constants only
+
+
+class Verified(Struct, frozen=True):
+    """A journal that holds: how many records, the first and last position, and the last hash in hex."""
+
+    records: int
+    first: int
+    last: int
+    head: str
+
+
+class _Row(Struct, frozen=True):
+    position: int
+    at: float
+    kind: str
+    type: str
+    key: str
+    id: str
+    source: str
+    cause: int
+    digest: bytes
+    hash: bytes
+    salt: bytes | None
+    body: bytes | None
+
+    def link(self, previous: bytes, *, position: int | None = None, digest: bytes | None = None) -> bytes | None:
+        """The hash this row should have; None where a column has a type no journal writes."""
+        try:
+            return chain.link(
+                previous, digest or self.digest, position=position or self.position, at=self.at,
+                terms=chain.terms_of(self.kind, self.type, self.key, self.id, self.source, self.cause),
+            )  # fmt: skip
+        except (TypeError, StructError, UnicodeEncodeError):
+            return None
+
+    def own_digest(self) -> bytes | None:
+        """The digest of the body; the kept one where the body is deleted, None where only half of it is."""
+        match self.salt, self.body:
+            case None, None:
+                return self.digest
+            case bytes() as salt, bytes() as body:
+                return chain.digest_of(salt, body)
+            case _:
+                return None
+
+
+def verify(path: Path, *, progress: Callable[[int, int], None] | None = None) -> Verified:
+    """Check every record of the journal at `path`, in constant memory, as it stood when the check began.
+
+    Args:
+        path: the journal's file.
+        progress: hears (records done, records in all) now and then.
+
+    Raises:
+        JournalBroken: names the first position that does not hold, and what is wrong with it.
+        JournalError: there is no journal this MDL can read.
+    """
+    with closing(open_to_read(path)) as connection:
+        connection.execute("BEGIN")  # one snapshot, whatever the owner commits meanwhile
+        try:
+            return _verify(connection, progress)
+        except sqlite3.DatabaseError as error:
+            raise JournalBroken(f"`{path}` is damaged: {error}; restore it from a copy") from error
+        finally:
+            connection.rollback()
+
+
+def _verify(connection: sqlite3.Connection, progress: Callable[[int, int], None] | None) -> Verified:
+    (total,) = connection.execute("SELECT coalesce(max(position), 0) FROM records").fetchone()
+    done, previous = 0, chain.GENESIS
+    for row in _rows(connection):
+        if row.position != done + 1:
+            raise JournalBroken(f"position {done + 1} is missing; the record behind it stands at {row.position}")
+        if row.own_digest() != row.digest or row.link(previous) != row.hash:
+            raise JournalBroken(f"position {row.position} does not hold: {_fault(connection, row, previous)}")
+        done, previous = done + 1, row.hash
+        if progress is not None and (done % _STEP == 0 or done == total):
+            progress(done, total)
+    return Verified(done, min(done, 1), done, previous.hex())
+
+
+def _rows(connection: sqlite3.Connection) -> Iterator[_Row]:
+    connection.text_factory = _text
+    return (_Row(*row) for row in connection.execute(_ALL))
+
+
+def _text(value: bytes) -> Any:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value  # altered; its type says so later
+
+
+def _fault(connection: sqlite3.Connection, row: _Row, previous: bytes) -> str:
+    """What was done to a row that does not hold, as far as the chain can tell."""
+    if (place := _written_as(connection, row)) is not None:
+        return f"it was written as position {place}; records were reordered"
+    digest = row.own_digest()
+    if row.link(previous) == row.hash:
+        return "its body or salt was altered"
+    if digest is not None and row.link(previous, digest=digest) == row.hash:
+        return "its digest was altered"
+    following = next((other for other in _rows(connection) if other.position == row.position + 1), None)
+    link = row.link(previous)
+    if digest == row.digest and link is not None and following is not None and following.link(link) == following.hash:
+        return "its hash was altered"
+    return "one of at, kind, type, key, id, source, cause was altered, or it was put in later"
+
+
+def _written_as(connection: sqlite3.Connection, row: _Row) -> int | None:
+    """The position at which this row would hold, behind any hash that stands in the journal."""
+    last = chain.GENESIS
+    for other in _rows(connection):
+        for previous in (last, other.hash):
+            if other.position != row.position and row.link(previous, position=other.position) == row.hash:
+                return other.position
+        last = other.hash
+    return None
