@@ -1,0 +1,1 @@
+"""Observe: what the world sends becomes events in the journal."""
