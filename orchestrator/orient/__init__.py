@@ -1,0 +1,1 @@
+"""Orient: which goals does an event touch?"""
