@@ -1,0 +1,42 @@
+"""Whether a value fits a tool's JSON Schema (2020-12). A thin, typed wrapper; the work is done by `jsonschema`.
+
+A schema that is wrong itself, or points outside itself, fits nothing: nothing is ever fetched.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+from orchestrator.types import Json, Tool
+
+
+def fits(value: Json, schema: dict[str, Json], *, tool: Tool | None = None) -> bool:
+    """Whether a value fits a schema; `tool` lends its `$defs` to the schema of one parameter."""
+    defs = tool.input_schema.get("$defs") if tool else None
+    return refusal(value, {**schema, "$defs": defs} if defs else schema) is None
+
+
+def refusal(value: Json, schema: dict[str, Json]) -> str | None:
+    """Why a value does not fit a schema, in one line; None when it does."""
+    validator, broken = _validation()
+    try:
+        errors = [*validator(schema).iter_errors(value)]
+    except broken as error:
+        return f"the schema itself is wrong: {str(error).splitlines()[0]}"
+    if not errors:
+        return None
+    where = ".".join(str(part) for part in errors[0].absolute_path)
+    return f"`{where}`: {errors[0].message}" if where else str(errors[0].message)
+
+
+@lru_cache(maxsize=1)
+def _validation() -> tuple[Callable[[dict[str, Json]], Any], tuple[type[Exception], ...]]:
+    # 0.1 s to import, and most loops never need it: compiled goals are filled by their author
+    jsonschema: Any = import_module("jsonschema")
+    referencing: Any = import_module("referencing")
+    unresolvable: Any = import_module("referencing.exceptions").Unresolvable
+    closed = referencing.Registry()
+    wrong = (jsonschema.exceptions.UnknownType, unresolvable, re.error, TypeError, ValueError, RecursionError)
+    return lambda schema: jsonschema.Draft202012Validator(schema, registry=closed), wrong
