@@ -1,0 +1,72 @@
+"""The grant: which tools a goal may call, and with which arguments. Nothing a planner or an event says can widen it.
+
+`may` lists globs over `server.tool`, each with a CEL condition (`when`) over `args` and `event` if wanted; entries are
+alternatives. Without `may` the goal may call exactly the tools its `do` names; with neither it may call nothing.
+"""
+
+from collections.abc import Iterable
+
+from orchestrator.errors import EvaluationError, ExpressionError
+from orchestrator.expressions import compile_expression, event_variables
+from orchestrator.guard.globs import covers
+from orchestrator.guard.policy import Case
+from orchestrator.types import Goal, May, Refusal, Tool, canonical
+
+WHEN = ("args", "event")
+"""What a `when` may read."""
+
+
+def grants(case: Case) -> Refusal | None:
+    """Refuse what the goal's grant does not cover; a `when` that gives an error covers nothing."""
+    tool = case.action.tool
+    unmet: list[str] = []
+    for entry in leave(case.goal.goal):
+        if not covers(_named(entry), tool):
+            continue
+        reason = None if isinstance(entry, str) else _unmet(entry, case)
+        if reason is None:
+            return None
+        unmet.append(reason)
+    return Refusal(
+        action=case.action,
+        kind="deny",
+        policy="grants",
+        reason=_reason(case, unmet),
+        numbers={"tool": tool, "may": [_named(entry) for entry in leave(case.goal.goal)]},
+    )
+
+
+def leave(goal: Goal) -> tuple[str | May, ...]:
+    """A goal's grant: its `may`, or else exactly the tools its `do` names."""
+    return goal.may or tuple([call.tool for call in goal.do])
+
+
+def usable(goal: Goal, tools: Iterable[Tool]) -> tuple[Tool, ...]:
+    """The tools the grant covers at least with some arguments, by name: what a planner may be offered at all."""
+    globs = [_named(entry) for entry in leave(goal)]
+    found = [tool for tool in tools if any(covers(glob, tool.name) for glob in globs)]
+    return tuple(sorted(found, key=lambda tool: tool.name))
+
+
+def _unmet(entry: May, case: Case) -> str | None:
+    if entry.when is None:
+        return None
+    given = {"args": case.action.arguments, **event_variables(case.event)}
+    if b"\\u0000" in canonical([case.action.arguments, case.event]):
+        return f"`{entry.when}` is not asked of a text with NUL in it"  # the CEL library would cut the text there
+    try:
+        return None if compile_expression(entry.when, WHEN).holds(given) else f"`{entry.when}` does not hold"
+    except (EvaluationError, ExpressionError) as error:
+        return str(error)
+
+
+def _reason(case: Case, unmet: list[str]) -> str:
+    goal, tool = case.goal.goal, case.action.tool
+    if unmet:
+        return f"`{goal.id}` may not call `{tool}` with these arguments: {'; '.join(unmet)}"
+    names = ", ".join(f"`{_named(entry)}`" for entry in leave(goal)) or "nothing"
+    return f"`{goal.id}` may call {names}, not `{tool}`; add it to `may` if it should"
+
+
+def _named(entry: str | May) -> str:
+    return entry if isinstance(entry, str) else entry.tool

@@ -1,0 +1,25 @@
+"""The policy's Protocol: look at one action in its situation, refuse it or say nothing."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from orchestrator.types import Action, Decision, Event, GoalVersion, Refusal, Situation
+
+
+class Case(Struct, frozen=True):
+    """What a policy is shown: an action, its decision, the goal whose leave counts, the event, the situation."""
+
+    action: Action
+    decision: Decision
+    goal: GoalVersion
+    event: Event
+    situation: Situation
+
+
+class Policy(Protocol):
+    """`Case -> Refusal | None`. First refusal wins; no policy widens another."""
+
+    def __call__(self, case: Case) -> Refusal | None:
+        """Refuse, or None."""
+        ...
