@@ -1,0 +1,1 @@
+"""Act: do exactly what was granted."""

@@ -1,0 +1,208 @@
+"""`command = "…"`: a server behind stdio. One task owns its Client and makes it anew when it is lost; others only call.
+
+The shape is forced by the SDK: a Client is left by the task that entered it, and it never reconnects by itself.
+"""
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+from typing import cast
+
+import msgspec
+from mcp import Client, MCPError
+from mcp.client.session import IncomingMessage
+from mcp.client.stdio import get_default_environment
+from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
+from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT, RequestParamsMeta, Tool as Listed, ToolListChangedNotification
+from opentelemetry.context import attach, detach
+from pydantic import ValidationError
+
+from orchestrator.act.catalogue import catalogue
+from orchestrator.act.child import Child
+from orchestrator.act.content import answer, clipped
+from orchestrator.act.server import Changed, Standing
+from orchestrator.act.tracing import carried, meta
+from orchestrator.errors import ToolError, ToolMissing, ToolUncertain
+from orchestrator.settings import ServerSettings
+from orchestrator.types import Grant, Json
+
+CONFIG = "MDL_SERVER_CONFIG"
+_LOG = logging.getLogger("mdl.act")
+_SHORTEST, _LONGEST = 0.1, 30.0
+_PAGES = 100
+_SETTLE = 0.1
+"""Seconds between two looks at a tool list that keeps changing."""
+
+
+class Connection:
+    """A server's process and the conversation with it."""
+
+    def __init__(self, name: str, settings: ServerSettings, *, folder: Path, patience: float, changed: Changed) -> None:
+        """Run the command in `folder` (or its `cwd`); `patience` is how long its handshake may take, in seconds."""
+        self.name, self.timeout, self.standing = name, settings.timeout, Standing("starting")
+        self._settings, self._patience, self._changed = settings, patience, changed
+        self._cwd = folder / Path(settings.cwd or ".").expanduser()
+        self._client: Client | None = None
+        self._stale, self._over = asyncio.Event(), asyncio.Event()
+
+    async def own(self) -> None:
+        """Keep it running until cancelled; after a failure begin again, ever more slowly."""
+        delay = _SHORTEST
+        try:
+            while True:
+                before, began = self.standing.reason, time.monotonic()
+                reason = await self._life()
+                was_up, self._client = self._client is not None, None
+                delay = _SHORTEST if was_up and time.monotonic() - began > _LONGEST else delay
+                if reason != before:
+                    _LOG.warning("server `%s` is away: %s", self.name, reason)
+                self._show(Standing("starting" if was_up and delay < 1 else "down", reason=reason))
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, _LONGEST)
+        finally:
+            self._client = None
+            self._show(Standing("down", reason="the loop is stopping"))
+
+    async def call(self, tool: str, arguments: dict[str, Json], grant: Grant | None) -> Json:
+        """Call a tool; failures as the Protocol says."""
+        client = self._client
+        if client is None or self._over.is_set():
+            raise ToolMissing(f"server `{self.name}` is {self.standing.state}: {self.standing.reason}")
+        token = None if grant is None else attach(carried(grant))
+        extra = None if grant is None else RequestParamsMeta(**meta(grant))
+        try:
+            result = await client.call_tool(tool, arguments, read_timeout_seconds=self.timeout + 1, meta=extra)
+        except MCPError as error:
+            if error.code in {CONNECTION_CLOSED, REQUEST_TIMEOUT}:
+                raise ToolUncertain(f"`{self.name}.{tool}` was sent, and no answer came: {error.message}") from error
+            raise ToolError(clipped(error.message)) from error
+        except Exception as error:
+            raise ToolUncertain(
+                f"`{self.name}.{tool}` answered with what MCP does not allow: {_line(error)}"
+            ) from error
+        finally:
+            if token is not None:
+                detach(token)
+        return answer(result)
+
+    async def _life(self) -> str:
+        """One life of the process, and why it ended."""
+        self._over.clear()
+        child = self._born()
+        try:
+            await self._converse(child)
+        except Exception as error:  # noqa: BLE001  whatever a foreign server brings about is a reason, not our end
+            return self._why(error, child)
+        return self._why(None, child)
+
+    async def _converse(self, child: Child) -> None:
+        async with (
+            asyncio.timeout(self._patience) as patience,
+            Client(
+                child.connect(), read_timeout_seconds=self._patience, message_handler=self._heard, cache=None
+            ) as client,
+        ):
+            tools = catalogue(self.name, await _listed(client), self._settings)
+            patience.reschedule(None)
+            self._client = client
+            self._show(Standing("up", tools))
+            async with asyncio.TaskGroup() as group:
+                notices = group.create_task(self._notices(client))
+                refresh = group.create_task(self._refresh(client))
+                await self._over.wait()
+                notices.cancel()
+                refresh.cancel()
+
+    async def _heard(self, message: IncomingMessage) -> None:
+        if isinstance(message, ToolListChangedNotification):
+            self._stale.set()
+
+    async def _notices(self, client: Client) -> None:
+        """Ask to be told of tool list changes (2026-07-28); older servers tell without being asked."""
+        while True:
+            try:
+                async with client.listen(tools_list_changed=True) as subscription:
+                    async for _ in subscription:
+                        self._stale.set()
+            except SubscriptionLost:
+                self._stale.set()
+                await asyncio.sleep(_SETTLE)
+            except (ListenNotSupportedError, MCPError, TimeoutError):
+                return
+            else:
+                return
+
+    async def _refresh(self, client: Client) -> None:
+        while True:
+            await self._stale.wait()
+            self._stale.clear()
+            self._show(Standing("up", catalogue(self.name, await _listed(client), self._settings)))
+            await asyncio.sleep(_SETTLE)
+
+    def _show(self, standing: Standing) -> None:
+        self.standing = standing
+        self._changed()
+
+    def _ended(self) -> None:
+        """At once, while the process is still being cleared away: callers wait for the next one."""
+        self._over.set()
+        if self.standing.state == "up":
+            self._show(Standing("starting", reason="its process has just ended"))
+
+    def _born(self) -> Child:
+        env = get_default_environment() | self._settings.env
+        if self._settings.config:
+            env[CONFIG] = msgspec.json.encode(self._settings.config).decode()
+        return Child((self._settings.command or "", *self._settings.args), env=env, cwd=self._cwd, ended=self._ended)
+
+    def _why(self, error: Exception | None, child: Child) -> str:
+        """One line for people; without the values of `env`, which may be secrets."""
+        cause = error and _first(error)
+        match cause:
+            case TimeoutError():
+                what = f"it did not answer the handshake within {self._patience:g} s"
+            case FileNotFoundError() | NotADirectoryError() if not self._cwd.is_dir():
+                what = f"its folder `{self._cwd}` is not there; mend `cwd`"
+            case FileNotFoundError():
+                what = f"its command `{self._settings.command}` is not there; mend `command`, or PATH"
+            case OSError():
+                what = f"its command `{self._settings.command}` cannot be started: {cause.strerror or cause}"
+            case ValidationError():
+                what = f"it answers with what MCP does not allow: {_line(cause)}"
+            case ToolError():
+                what = str(cause)
+            case _:
+                what = child.left() or (_line(cause) if cause else "it closed its output")
+        words = child.words()
+        for secret in filter(lambda value: len(value) > 3, self._settings.env.values()):  # noqa: PLR2004  not `1` or `on`
+            words = words.replace(secret, "***")
+        return f"{what}; its last words: {words}" if words else what
+
+
+async def _listed(client: Client) -> list[Listed]:
+    if client.server_capabilities.tools is None:
+        return []
+    tools: list[Listed] = []
+    cursor: str | None = None
+    for _ in range(_PAGES):
+        page = await client.list_tools(cursor=cursor)
+        tools += page.tools
+        cursor = page.next_cursor
+        if cursor is None:
+            return tools
+    raise ToolError(f"its tool list has no end: more than {_PAGES} pages")
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first leaf of a group: the SDK wraps what goes wrong in its task groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return _first(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
+    return error
+
+
+def _line(error: BaseException) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{error.title}, {'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,244 @@
+"""Every server of `[mcpServers]` as one Toolbox. Owns them while it is entered; loads MCP only then."""
+
+import asyncio
+import difflib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from time import perf_counter
+from types import MappingProxyType
+from typing import Self
+
+from orchestrator.act.arguments import Misfit, misfit
+from orchestrator.act.results import decode, encode, summary
+from orchestrator.act.retry import Attempt, again
+from orchestrator.act.server import Server, Standing
+from orchestrator.act.toolbox import ServerStatus
+from orchestrator.errors import SettingsError, ToolError, ToolMissing, ToolUncertain
+from orchestrator.settings import ServerSettings
+from orchestrator.types import Call, Grant, Json, Outcome, Tool
+
+
+class Servers:
+    """The toolbox. `async with Servers(…) as toolbox:` in the task that also leaves it."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, ServerSettings],
+        *,
+        folder: Path,
+        random: Random,
+        patience: float = 30.0,
+        max_result: int = 256_000,
+    ) -> None:
+        """Know the servers; none is started before this is entered.
+
+        Args:
+            settings: `[mcpServers]` by name.
+            folder: where relative paths begin, and where commands run.
+            random: seeded; jitter of retries comes from it.
+            patience: seconds a server may take to answer its handshake.
+            max_result: bytes of JSON a result may have; a larger one is cut to a summary.
+        """
+        self._settings, self._folder, self._random = dict(settings), folder, random
+        self._patience, self._max_result = patience, max_result
+        self._servers: dict[str, Server] = {}
+        self._tools: dict[str, Tool] = {}
+        self._news = asyncio.Event()
+        self._group = asyncio.TaskGroup()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        """Start: modules are up afterwards, commands come up in the background.
+
+        Raises:
+            SettingsError: a module cannot be loaded, or its server not be started.
+        """
+        self._servers = self._built()
+        await self._group.__aenter__()
+        self._tasks = [self._group.create_task(one.own(), name=f"server {name}") for name, one in self._servers.items()]
+        try:
+            modules = [name for name, one in self._settings.items() if one.module]
+            await self._until(lambda: all(self._servers[name].standing.state != "starting" for name in modules))
+            self._refuse_failed(modules)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop every server, and its processes with their children, within 2 s."""
+        for task in self._tasks:
+            task.cancel()
+        await self._group.__aexit__(None, None, None)
+
+    def tools(self) -> Mapping[str, Tool]:
+        """Every tool that can be called now, by its name `server.tool`."""
+        return MappingProxyType(self._tools)
+
+    def servers(self) -> tuple[ServerStatus, ...]:
+        """Every configured server, up or not."""
+        idle = Standing("down", reason="it is not started yet")
+        standings = {name: self._servers[name].standing if self._servers else idle for name in self._settings}
+        return tuple(ServerStatus(name, one.state, len(one.tools), one.reason) for name, one in standings.items())
+
+    async def ready(self, names: Iterable[str] | None = None, *, timeout: float) -> bool:  # noqa: ASYNC109  not a deadline for the caller: it answers False
+        """Wait until none of these servers (all, if none are named) is starting; answer whether all are up.
+
+        Raises:
+            ToolMissing: no server of that name is configured.
+        """
+        wanted = [self._server(name) for name in (self._settings if names is None else names)]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._until(lambda: all(one.standing.state != "starting" for one in wanted))
+        return all(one.standing.state == "up" for one in wanted)
+
+    async def act(self, grant: Grant) -> Outcome:
+        """Call the granted tool. Never raises for what a tool does: failures are outcomes."""
+        began, action = perf_counter(), grant.action
+        last, attempts = await self._attempts(action.tool, action.arguments, grant)
+        return Outcome(
+            action=action,
+            status=last.status,
+            result=last.result,
+            error=None if last.error is None else str(last.error),
+            seconds=perf_counter() - began,
+            attempts=attempts,
+        )
+
+    async def read(self, call: Call) -> Json:
+        """Call a read-only tool with plain arguments. It is read-only where a trusted server or the settings say so.
+
+        Raises:
+            ToolMissing: no such tool, or its server is down.
+            ToolError: the tool is not known to be read-only, it failed, or its result is too large to judge by.
+        """
+        _, tool = await self._find(call.tool, self._deadline(call.tool))
+        if not tool.read_only:
+            raise ToolError(f"`{call.tool}` is not known to be read-only, so it may only be called as an action")
+        last, _ = await self._attempts(call.tool, call.args, None)
+        if last.error is not None:
+            raise last.error
+        return last.result
+
+    async def _attempts(self, name: str, arguments: dict[str, Json], grant: Grant | None) -> tuple[Attempt, int]:
+        try:
+            deadline = self._deadline(name)
+        except ToolMissing as error:
+            return Attempt(status="failed", error=error), 1
+        first = await self._attempt(name, arguments, grant, deadline)
+        if not first.repeatable:
+            return first, 1
+        left = deadline - asyncio.get_running_loop().time()
+        return await again(
+            first, lambda: self._attempt(name, arguments, grant, deadline), within=left, random=self._random
+        )
+
+    async def _attempt(self, name: str, arguments: dict[str, Json], grant: Grant | None, deadline: float) -> Attempt:
+        try:
+            server, tool = await self._find(name, deadline)
+        except ToolMissing as error:
+            return Attempt(status="failed", error=error)
+        repeatable = tool.read_only or tool.idempotent
+        try:
+            return Attempt(status="succeeded", result=await self._result(server, tool, arguments, grant, deadline))
+        except Misfit as error:
+            return Attempt(status="failed", error=error)
+        except ToolUncertain as error:
+            # A read changed nothing, so its end is known even where its answer is not.
+            return Attempt(status="failed" if tool.read_only else "unknown", error=error, repeatable=repeatable)
+        except ToolError as error:
+            return Attempt(status="failed", error=error, repeatable=repeatable)
+
+    async def _result(
+        self, server: Server, tool: Tool, arguments: dict[str, Json], grant: Grant | None, deadline: float
+    ) -> Json:
+        if wrong := misfit(tool, arguments):
+            raise Misfit(wrong)
+        limit = asyncio.timeout_at(deadline)
+        try:
+            async with limit:
+                value = await server.call(tool.name.partition(".")[2], arguments, grant)
+        except TimeoutError as error:
+            raise ToolUncertain(f"`{tool.name}` did not end within {server.timeout:g} s") from error
+        except ToolError as error:
+            if limit.expired():
+                raise ToolUncertain(f"`{tool.name}` did not end within {server.timeout:g} s: {error}") from error
+            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise ToolUncertain(f"`{tool.name}` cancelled itself") from error
+        encoded = encode(value)
+        if len(encoded) <= self._max_result:
+            return decode(encoded)
+        if grant is None:
+            raise Misfit(f"`{tool.name}` answers {len(encoded)} bytes, over {self._max_result}; ask it for less")
+        return summary(encoded)
+
+    async def _find(self, name: str, deadline: float) -> tuple[Server, Tool]:
+        """The server and the tool; waits while the server is starting."""
+        owner, _, own = name.partition(".")
+        server = self._server(owner)
+        if server.standing.state == "starting":
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    await self._until(lambda: server.standing.state != "starting")
+        standing = server.standing
+        if standing.state != "up":
+            raise ToolMissing(f"server `{owner}` is {standing.state}: {standing.reason or 'no answer yet'}")
+        if own not in standing.tools:
+            near = difflib.get_close_matches(own, standing.tools, 1)
+            raise ToolMissing(f"server `{owner}` has no tool `{own}`" + (f"; is it `{near[0]}`?" if near else ""))
+        return server, standing.tools[own]
+
+    def _server(self, name: str) -> Server:
+        if name not in self._servers:
+            known = ", ".join(f"`{one}`" for one in self._servers) or "none"
+            raise ToolMissing(f"there is no server `{name}`; [mcpServers] has {known}")
+        return self._servers[name]
+
+    def _deadline(self, name: str) -> float:
+        return asyncio.get_running_loop().time() + self._server(name.partition(".")[0]).timeout
+
+    def _refuse_failed(self, modules: Iterable[str]) -> None:
+        for name in modules:
+            if self._servers[name].standing.state == "down":
+                raise SettingsError(f"[mcpServers.{name}] {self._servers[name].standing.reason}")
+
+    async def _until(self, true: Callable[[], bool]) -> None:
+        while not true():
+            await self._news.wait()
+
+    def _changed(self) -> None:
+        self._tools = {tool.name: tool for one in self._servers.values() for tool in one.standing.tools.values()}
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def _built(self) -> dict[str, Server]:
+        if not self._settings:
+            return {}
+        from orchestrator.act.inprocess import InProcess  # noqa: PLC0415  loads MCP: half a second, only when needed
+        from orchestrator.act.mcp import Connection  # noqa: PLC0415  likewise
+        from orchestrator.act.modules import load  # noqa: PLC0415  likewise
+
+        loaded = {name: load(name, one, folder=self._folder) for name, one in self._settings.items() if one.module}
+        shared = Counter(map(id, loaded.values()))
+        servers: dict[str, Server] = {}
+        for name, one in self._settings.items():
+            if name not in loaded:
+                servers[name] = Connection(
+                    name, one, folder=self._folder, patience=self._patience, changed=self._changed
+                )
+                continue
+            if one.config and shared[id(loaded[name])] > 1:
+                raise SettingsError(
+                    f"[mcpServers.{name}] shares module `{one.module}` with another server, and a module holds one"
+                    " `config`; run one of them by `command`, or let `configure` return a server of its own"
+                )
+            servers[name] = InProcess(name, one, loaded[name], changed=self._changed)
+        return servers

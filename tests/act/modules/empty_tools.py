@@ -1,0 +1,1 @@
+"""Neither a server nor an action."""
