@@ -1,0 +1,273 @@
+"""What people can do: emit, set and change goals, approve and deny. One place; the doors add nothing.
+
+Everything a person does is an event in the journal. So this works the same in the process that runs the loop, beside it
+through its control socket, and with no loop at all. Explaining is in `explain.py`, trying a goal in `rehearse.py`.
+"""
+
+import getpass
+from collections.abc import Callable, Collection, Sequence
+
+import msgspec
+
+from orchestrator.clock import Clock
+from orchestrator.errors import EventError, GoalError, MDLError
+from orchestrator.guard.globs import covers
+from orchestrator.guard.grants import leave
+from orchestrator.journal import own
+from orchestrator.journal.drafts import event_draft
+from orchestrator.journal.journal import Journal
+from orchestrator.journal.state import Pending, State, goal_id
+from orchestrator.observed import Observed
+from orchestrator.orient.conditions import check_fields, compile_goal
+from orchestrator.types import Event, Goal, GoalVersion, Record, canonical
+
+EMITTED = "mdl:emit"
+"""Source of events that people give by hand and name no other."""
+
+_PULLED = ("mdl:", "sqlite:", "timer:", "jsonl:")
+
+
+class Control:
+    """Acts on one journal for one person.
+
+    Args:
+        journal: owned, or reached through its owner's socket.
+        state: gives the newest projection.
+        clock: tells when people act.
+        servers: names of configured servers; a grant that names another is an error.
+        declared: shapes of event types declared in the settings.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        state: Callable[[], State],
+        *,
+        clock: Clock,
+        servers: Collection[str] = (),
+        declared: dict[str, Observed] | None = None,
+    ) -> None:
+        """Act on this journal."""
+        self.journal, self._state, self._clock = journal, state, clock
+        self._servers, self._declared = servers, declared or {}
+
+    @property
+    def state(self) -> State:
+        """The newest projection."""
+        return self._state()
+
+    @property
+    def observed(self) -> dict[str, Observed]:
+        """What the data of each known event type holds: declared, else observed."""
+        return {**self.state.observed, **self._declared}
+
+    async def emit(self, events: Sequence[Event]) -> Sequence[Record | None]:
+        """Append events; None in the place of a duplicate.
+
+        Raises:
+            EventError: 403, it claims to come from the loop itself, or from a source that is pulled.
+        """
+        refuse_claims(events)
+        return await self.journal.append([event_draft(event) for event in events])
+
+    # ------------------------------------------------------------ goals
+
+    def check(self, goal: Goal) -> list[str]:
+        """Check a goal before it is set.
+
+        Returns:
+            Warnings: things that look odd but may be meant.
+
+        Raises:
+            GoalError: it cannot work: CEL that does not compile, a field nobody has, a tool without leave or server.
+        """
+        compile_goal(goal)
+        _check_leave(goal, self._servers)
+        findings = check_fields(goal, {type_: seen.shape for type_, seen in self.observed.items()})
+        errors = [finding.text for finding in findings if finding.severity == "error"]
+        if errors:
+            raise GoalError(f"goal `{goal.id}`: {errors[0]}")
+        return [finding.text for finding in findings]
+
+    async def set_goal(self, goal: Goal) -> GoalVersion:
+        """Set a goal whose home is the journal; a known id gets a new version.
+
+        Raises:
+            GoalError: as `check`, or the goal's home is `mdl.toml`.
+        """
+        self.check(goal)
+        self._refuse_foreign(goal.id)
+        current = self.state.goals.get(goal.id)
+        if current is not None and _same(current.goal, goal):
+            return current  # a new version would void the approvals that wait
+        return await self._set(goal, home="journal")
+
+    async def adopt(self, goals: Sequence[Goal]) -> list[str]:
+        """Make the goals of `mdl.toml` what they say there: set what is new or changed, remove what is gone.
+
+        Returns:
+            A line for each change and each warning.
+
+        Raises:
+            GoalError: one cannot be set; then none was.
+        """
+        known = self.state.goals
+        stands = {id_: version.goal for id_, version in known.items() if version.home == "settings"}
+        new = [goal for goal in goals if goal.id not in stands or not _same(stands[goal.id], goal)]
+        lines = [f"goal {goal.id}: {warning}" for goal in new for warning in self._check_home(goal)]
+        for goal in new:
+            version = await self._set(goal, home="settings")
+            lines.append(f"goal {version.name} is set")
+        kept = {goal.id for goal in goals}
+        for version in [v for v in known.values() if v.home == "settings" and v.goal.id not in kept]:
+            await self._change(own.GOAL_REMOVED, version)
+            lines.append(f"goal {version.name} is removed")
+        return lines
+
+    async def pause(self, goal: str) -> GoalVersion:
+        """Let a goal rest.
+
+        Raises:
+            GoalError: no such goal.
+        """
+        return await self._change(own.GOAL_PAUSED, self.goal(goal))
+
+    async def resume(self, goal: str) -> GoalVersion:
+        """Wake a goal that rests.
+
+        Raises:
+            GoalError: no such goal.
+        """
+        return await self._change(own.GOAL_RESUMED, self.goal(goal))
+
+    async def remove(self, goal: str) -> GoalVersion:
+        """Take a goal away; what it did stays in the journal.
+
+        Raises:
+            GoalError: no such goal, or its home is `mdl.toml`.
+        """
+        self._refuse_foreign(goal)
+        return await self._change(own.GOAL_REMOVED, self.goal(goal))
+
+    def goal(self, goal: str) -> GoalVersion:
+        """A goal by its id.
+
+        Raises:
+            GoalError: no such goal.
+        """
+        known = self.state.goals
+        if goal in known:
+            return known[goal]
+        raise GoalError(f"there is no goal `{goal}`; {_list('goals are', known)}")
+
+    # ------------------------------------------------------------ approvals
+
+    def waiting(self) -> list[Pending]:
+        """Actions that wait for a person now, oldest first."""
+        now = self._clock.now()
+        waiting = [p for p in self.state.pending.values() if p.granted_by is None and p.data.expires > now]
+        return sorted(waiting, key=lambda pending: pending.data.expires)
+
+    async def approve(self, action: str, *, by: str | None = None) -> Pending:
+        """Give leave for exactly one waiting action. Every policy is asked again before it acts.
+
+        Raises:
+            MDLError: no such action waits, or more than one begins with this text.
+        """
+        return await self._answer(own.APPROVAL_GRANTED, action, by)
+
+    async def deny(self, action: str, *, by: str | None = None) -> Pending:
+        """Refuse one waiting action.
+
+        Raises:
+            MDLError: as `approve`.
+        """
+        return await self._answer(own.APPROVAL_DENIED, action, by)
+
+    # ------------------------------------------------------------ inside
+
+    def _check_home(self, goal: Goal) -> list[str]:
+        current = self.state.goals.get(goal.id)
+        if current is not None and current.home == "journal":
+            raise GoalError(f"goal `{goal.id}` was set by chat; `mdl goal remove {goal.id}`, or choose another id")
+        return self.check(goal)
+
+    def _refuse_foreign(self, goal: str) -> None:
+        current = self.state.goals.get(goal)
+        if current is not None and current.home == "settings":
+            raise GoalError(f"goal `{goal}` stands in mdl.toml; change it there")
+
+    async def _set(self, goal: Goal, *, home: str) -> GoalVersion:
+        number = self.state.versions.get(goal.id, 0) + 1
+        version = GoalVersion(goal=goal, version=number, home="settings" if home == "settings" else "journal")
+        (record,) = await self.journal.append([event_draft(own.goal_event(version, at=self._clock.now()))])
+        if record is None:
+            raise GoalError(f"goal `{goal.id}` has just been set by somebody else; look at it, and try again")
+        return version
+
+    async def _change(self, type_: str, version: GoalVersion) -> GoalVersion:
+        await self.journal.append([event_draft(own.goal_changed(type_, version, at=self._clock.now()))])
+        return version
+
+    async def _answer(self, type_: str, action: str, by: str | None) -> Pending:
+        found = [pending for pending in self.waiting() if pending.data.action.startswith(action)]
+        if len(found) != 1 or not action:
+            which = "no waiting action begins" if not found else f"{len(found)} waiting actions begin"
+            raise MDLError(
+                f"{which} with `{action}`; {_list('waiting are', [p.data.action[:12] for p in self.waiting()])}"
+            )
+        pending = found[0]
+        version = self.state.goals.get(goal_id(pending.data.goal))
+        if type_ == own.APPROVAL_GRANTED and version is not None and version.name != pending.data.goal:
+            raise MDLError(f"`{pending.data.goal}` has changed since it asked; an approval is for one version: deny it")
+        made = own.verdict_event(
+            type_, pending.data.action, by=by or getpass.getuser(), subject=pending.subject, at=self._clock.now()
+        )
+        await self.journal.append([event_draft(made)])
+        return pending
+
+
+def refuse_claims(events: Sequence[Event]) -> None:
+    """Refuse events that claim to be what only MDL itself makes; their ids would stand in the way of the real ones.
+
+    Raises:
+        EventError: 403, the type is one of the loop's own, or the source is the loop or one that is pulled.
+    """
+    for event in events:
+        if event.own:
+            raise EventError(f"`{event.type}`: types that begin with `{own.OWN}` are the loop's own", status=403)
+        if event.source.startswith(_PULLED) and event.source != EMITTED:
+            raise EventError(f"events of `{event.source}` are made by MDL alone; give another source", status=403)
+
+
+def _check_leave(goal: Goal, servers: Collection[str]) -> None:
+    if not goal.text.strip():
+        raise GoalError(f"goal `{goal.id}` has no `text`; say in a sentence what you want")
+    globs = [entry if isinstance(entry, str) else entry.tool for entry in leave(goal)]
+    for call in goal.do:
+        if not any(covers(glob, call.tool) for glob in globs):
+            raise GoalError(f"goal `{goal.id}`: `do` calls `{call.tool}`, which `may` does not allow; add it to `may`")
+    for entry in goal.approve:  # a misspelled one would let through what a person meant to be asked about
+        if not any(covers(entry, glob) or covers(glob, entry) for glob in globs):
+            raise GoalError(f"goal `{goal.id}`: `approve` names `{entry}`, which the goal may not call at all")
+    for server, name in servers_of(goal).items():
+        if server not in servers:
+            raise GoalError(
+                f"goal `{goal.id}`: `{name}` needs a server `{server}`; {_list('[mcpServers] has', servers)}"
+            )
+
+
+def servers_of(goal: Goal) -> dict[str, str]:
+    """The servers a goal names, each with a tool (or a glob) that names it; not those a glob leaves open."""
+    see = goal.want.see.values() if goal.want else ()
+    may = [entry if isinstance(entry, str) else entry.tool for entry in leave(goal)]
+    named = [*may, *(call.tool for call in (*goal.let.values(), *see))]
+    return {server: name for name in reversed(named) if "*" not in (server := name.partition(".")[0])}
+
+
+def _same(one: Goal, other: Goal) -> bool:
+    return canonical(msgspec.to_builtins(one)) == canonical(msgspec.to_builtins(other))
+
+
+def _list(lead: str, names: Collection[str]) -> str:
+    return f"{lead}: {', '.join(sorted(names))}" if names else "there are none"

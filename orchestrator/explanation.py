@@ -1,0 +1,135 @@
+"""An explanation as a tree of lines, and how one event, action, touch or goal reads as a line. Looks nothing up."""
+
+import json
+
+from msgspec import Struct
+
+from orchestrator.journal.own import ActionData
+from orchestrator.types import Decision, Event, GoalVersion, Json, Judgement, Record, Touch
+
+_LONGEST = 160
+
+
+class Node(Struct, omit_defaults=True, kw_only=True):
+    """One line of the tree. `state` is what became of it, such as `acted`, `stopped`, `not` or `succeeded`."""
+
+    kind: str
+    text: str
+    id: str = ""
+    position: int = 0
+    state: str = ""
+    facts: dict[str, Json] = {}
+    children: list["Node"] = []
+
+
+class Explanation(Struct, omit_defaults=True):
+    """What was asked about, with all below it; `because` is the chain of causes above it, the first cause first."""
+
+    node: Node
+    because: list[Node] = []
+
+
+def event_node(record: Record, event: Event) -> Node:
+    """An event."""
+    about = f" about {event.subject}" if event.subject else ""
+    text = f"{event.type}{about}{_told(event) if event.own else _data(event)}"
+    facts = {"source": event.source, "time": event.time.isoformat(), "at": record.at}
+    return Node(kind="event", id=event.id, position=record.position, text=text, facts=facts)
+
+
+def action_node(data: ActionData, judgement: Judgement | None = None) -> Node:
+    """An action and what became of it."""
+    arguments = ", ".join(f"{name}={_short(value)}" for name, value in data.arguments.items())
+    text = f"{data.tool}({arguments}) {_became(data)}"
+    node = Node(kind="action", id=data.action, text=text, state=data.status, facts={"seconds": data.seconds})
+    if judgement is not None:
+        situation = judgement.situation
+        node.facts |= {"budget_spent": situation.budget_spent, "rate_spent": situation.rate_spent}
+        if situation.lineage:
+            node.facts["lineage"] = list(situation.lineage)
+        if situation.approved_by:
+            node.text += f", approved by {situation.approved_by}"
+    if data.numbers:
+        node.facts["numbers"] = data.numbers
+    if data.result is not None:
+        node.facts["result"] = data.result
+    return node
+
+
+def touch_node(touch: Touch) -> Node:
+    """A goal that an event touched, or nearly."""
+    reason = touch.reason.replace(f"; {touch.stopped}", "")
+    how = f"found by {touch.found_by}" + (f", {reason}" if reason else "")
+    text = f"{touch.goal} ({how})"
+    if touch.stopped is not None:
+        text = f"{touch.goal} nearly fired: {touch.stopped} ({how})"
+    facts: dict[str, Json] = {"fit": touch.fit}
+    if touch.let:
+        facts["let"] = touch.let
+    return Node(
+        kind="goal",
+        id=touch.goal.rpartition("@")[0],
+        text=text,
+        state="stopped" if touch.stopped else "acted",
+        facts=facts,
+    )
+
+
+def add_decision(node: Node, decision: Decision) -> None:
+    """Say on a goal's line what was decided for it, and by whom."""
+    degraded = f", because {decision.degraded}" if decision.degraded else ""
+    node.text += f": {decision.verdict}, decided by {decision.decided_by}{degraded}"
+    if decision.reason:
+        node.text += f" ({decision.reason})"
+    if decision.verdict != "act":
+        node.state = decision.verdict
+    if decision.candidates:
+        node.facts["candidates"] = [
+            {
+                "tools": [action.tool for action in candidate.actions],
+                "fit": candidate.fit,
+                "cost": candidate.cost,
+                "latency": candidate.latency,
+                "score": candidate.score,
+                "dropped": candidate.dropped,
+            }
+            for candidate in decision.candidates
+        ]
+
+
+def life(version: GoalVersion | None) -> str:
+    """Whether a goal is `active`, `paused` or `removed`."""
+    if version is None:
+        return "removed"
+    return "paused" if version.paused else "active"
+
+
+def _became(data: ActionData) -> str:
+    match data.status:
+        case "refused":
+            return f"was refused by {data.policy}: {data.error}"
+        case "waiting":
+            return f"waits for a person: {data.error}"
+        case "succeeded":
+            return f"succeeded in {data.seconds * 1000:.1f} ms"
+        case "failed":
+            return f"failed: {data.error}"
+        case "unknown":
+            return f"has an unknown outcome: {data.error}"
+
+
+def _told(event: Event) -> str:
+    data: Json = event.data or {}
+    told = [str(data[name]) for name in ("holds", "error", "reason") if data.get(name)]
+    return f": {'; '.join(told)}" if told else ""
+
+
+def _data(event: Event) -> str:
+    if event.data in (None, {}):
+        return ""
+    return f" {_short(event.data)}"
+
+
+def _short(value: Json) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

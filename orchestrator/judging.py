@@ -1,0 +1,241 @@
+"""Decide and Guard, joined: from touched goals to a turn with its verdicts, and the plans to carry out.
+
+Deciding may wait for a model. Guarding never waits: between it and the fold of its turn nothing else is folded.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from orchestrator.decide.decision import compiled, decide, decide_compiled
+from orchestrator.decide.planner import Planner, Question
+from orchestrator.guard.grants import usable
+from orchestrator.guard.policy import Case, Policy
+from orchestrator.guard.verdict import POLICIES, judge
+from orchestrator.journal.own import CLARIFY, clarify_event
+from orchestrator.journal.state import Pending, State, goal_id
+from orchestrator.types import (
+    Action,
+    Decision,
+    Event,
+    GoalVersion,
+    Grant,
+    Json,
+    Judgement,
+    Record,
+    Refusal,
+    Situation,
+    Tool,
+    Touch,
+    Turn,
+)
+
+Plan = tuple[Grant | Refusal, ...]
+Tools = Callable[[], Mapping[str, Tool]]
+
+
+class Verdicts(Struct, frozen=True):
+    """A judged turn: what is committed, what is carried out, and the events it gives rise to by itself."""
+
+    turn: Turn
+    plans: tuple[Plan, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+class Judging:
+    """Decides for touched goals, and guards what was decided."""
+
+    def __init__(self, tools: Tools, *, model: Planner | None = None, policies: Sequence[Policy] = POLICIES) -> None:
+        """Choose among `tools`; ask `model` where a goal wants judgement; let nothing pass that a policy refuses."""
+        self._tools, self._model, self._policies = tools, model, policies
+
+    async def decide(self, event: Event, touch: Touch, version: GoalVersion, state: State) -> Decision:
+        """A decision for one touched goal."""
+        if touch.found_by == "model" and (wait := await self._irrelevant(event, touch, version)):
+            return wait
+        if compiled(version.goal):
+            decision = decide_compiled(Question(event, touch, version, ()))
+            return replace(decision, candidates=())  # there was nothing to choose from
+        tools = usable(version.goal, self._tools().values())
+        prices = {tool.name: (tool.cost, state.latency(tool)) for tool in tools}
+        return await decide(
+            Question(event, touch, version, tools),
+            model=self._model,
+            choices=lambda tools: {tool: prices[tool] for tool in tools},
+        )
+
+    def guard(
+        self,
+        event: Event,
+        touches: Sequence[Touch],
+        decided: Sequence[tuple[Decision, GoalVersion]],
+        state: State,
+        *,
+        record: Record,
+        now: float,
+        seconds: dict[str, float],
+    ) -> Verdicts:
+        """Judge every action of a turn."""
+        began, plans, judgements = perf_counter(), list[Plan](), list[Judgement]()
+        for decision, version in decided:
+            if decision.verdict == "act":
+                gone = _gone(version, state)
+                if gone is None:
+                    plan, given = self._judge(decision, version, event, state, now=now)
+                else:
+                    situation = Situation(now=now, lineage=state.lineage(event))
+                    plan, given = _refuse(decision.actions[0], gone, policy="grants", situation=situation)
+                plans.append(plan)
+                judgements += given
+        seconds["guard"] = perf_counter() - began
+        decisions = tuple(decision for decision, _ in decided)
+        unclear = [one for one in decisions if one.verdict == "clarify"]
+        turn = Turn(
+            event=record.position,
+            at=record.at,
+            subject=event.subject,
+            touches=tuple(touches),
+            decisions=decisions,
+            judgements=tuple(judgements),
+            seconds=seconds,
+        )
+        # A goal that hears of open questions and has one itself would hear of that too, for ever.
+        heard = event.type == CLARIFY
+        asking = () if heard else tuple(clarify_event(one.goal, one.reason, cause=event, at=now) for one in unclear)
+        return Verdicts(turn, tuple(plans), asking)
+
+    def guard_approved(
+        self,
+        pending: Pending,
+        planned: tuple[Turn, Decision],
+        cause: Event,
+        state: State,
+        *,
+        record: Record,
+        now: float,
+    ) -> Verdicts:
+        """Judge the rest of a plan once more, from the action a person has approved on.
+
+        Args:
+            pending: the action, and who approved it.
+            planned: the turn and the decision it was part of.
+            cause: the event of the first such turn; policies look at this one.
+            state: the projection.
+            record: the approval.
+            now: epoch seconds.
+        """
+        data, by, (asked, original) = pending.data, pending.granted_by or "somebody", planned
+        start = [action.id for action in original.actions].index(data.action)
+        decision = replace(original, actions=original.actions[start:], candidates=(), reason=f"approved by {by}")
+        version = state.goals.get(goal_id(data.goal))
+        reason = _lapsed(pending, version, record.at)
+        if version is None or reason is not None:
+            situation = Situation(now=now, lineage=state.lineage(cause))
+            lapsed = reason or "the goal is gone"
+            plan, given = _refuse(decision.actions[0], lapsed, policy="approval", situation=situation)
+        else:
+            plan, given = self._judge(decision, version, cause, state, now=now, approved=(data.action, by))
+        turn = Turn(
+            event=record.position,
+            at=record.at,
+            subject=cause.subject,
+            touches=(Touch(goal=data.goal, reason=f"{data.tool} was approved by {by}", let=let_of(asked, data.goal)),),
+            decisions=(decision,),
+            judgements=tuple(given),
+        )
+        return Verdicts(turn, (plan,))
+
+    async def _irrelevant(self, event: Event, touch: Touch, version: GoalVersion) -> Decision | None:
+        tools = usable(version.goal, self._tools().values())
+        asked = replace(version, goal=replace(version.goal, decide="model"))
+        decision = await decide(Question(event, touch, asked, tools), model=self._model)
+        if decision.verdict == "act" and decision.decided_by == "model":
+            return None
+        return replace(decision, verdict="wait", actions=())
+
+    def _judge(
+        self,
+        decision: Decision,
+        version: GoalVersion,
+        event: Event,
+        state: State,
+        *,
+        now: float,
+        approved: tuple[str, str] | None = None,
+    ) -> tuple[Plan, list[Judgement]]:
+        plan: list[Grant | Refusal] = []
+        judgements: list[Judgement] = []
+        tools, prices = self._tools(), list[float]()
+        for action in decision.actions:
+            by = approved[1] if approved and approved[0] == action.id else None
+            usd = tools[action.tool].cost if action.tool in tools else 0.0
+            situation = state.situation(version, event, now=now, usd=usd, reserved=prices, approved_by=by)
+            prices.append(usd)
+            verdict = judge(Case(action, decision, version, event, situation), self._policies)
+            plan.append(verdict)
+            judgements.append(_judgement(verdict, situation))
+            if isinstance(verdict, Refusal):
+                break  # what stands behind it is not reached, and counts nowhere
+        return tuple(plan), judgements
+
+
+def plan_of(turn: Turn, decision: Decision, *, traceparent: str | None = None) -> Plan:
+    """A decision's actions with the verdicts its turn holds on them; `traceparent` is that of the turn's event."""
+    judged = {judgement.action: judgement for judgement in turn.judgements}
+    return tuple(_verdict(action, judged[action.id], traceparent) for action in decision.actions if action.id in judged)
+
+
+def let_of(turn: Turn, goal: str) -> dict[str, Json]:
+    """What the `let`s of a goal version gave in a turn."""
+    return next((touch.let for touch in turn.touches if touch.goal == goal), dict[str, Json]())
+
+
+def _verdict(action: Action, judgement: Judgement, traceparent: str | None) -> Grant | Refusal:
+    if judgement.kind == "grant":
+        return Grant(action=action, traceparent=traceparent)
+    return Refusal(
+        action=action,
+        kind=judgement.kind,
+        policy=judgement.policy,
+        reason=judgement.reason,
+        numbers=judgement.numbers,
+    )
+
+
+def _judgement(verdict: Grant | Refusal, situation: Situation) -> Judgement:
+    match verdict:
+        case Grant(action=action):
+            return Judgement(action=action.id, situation=situation)
+        case Refusal(action=action):
+            return Judgement(
+                action=action.id,
+                situation=situation,
+                kind=verdict.kind,
+                policy=verdict.policy,
+                reason=verdict.reason,
+                numbers=verdict.numbers,
+            )
+
+
+def _gone(version: GoalVersion, state: State) -> str | None:
+    current, id_ = state.goals.get(version.goal.id), version.goal.id
+    if current is None:
+        return f"`{id_}` was removed before its turn came" if id_ in state.versions else None
+    return f"`{id_}` was paused before its turn came" if current.paused else None
+
+
+def _lapsed(pending: Pending, version: GoalVersion | None, answered: float) -> str | None:
+    if version is None or version.name != pending.data.goal:
+        return f"{pending.data.goal} is not the goal's version any more, and an approval is for one version"
+    if version.paused:
+        return f"`{version.goal.id}` is paused"
+    if answered >= pending.data.expires:
+        return "the approval came after it had expired"
+    return None
+
+
+def _refuse(action: Action, reason: str, *, policy: str, situation: Situation) -> tuple[Plan, list[Judgement]]:
+    refusal = Refusal(action=action, kind="deny", policy=policy, reason=reason)
+    return (refusal,), [_judgement(refusal, situation)]

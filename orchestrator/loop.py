@@ -1,0 +1,301 @@
+"""The loop: journal → turns → journal, for ever. Order and concurrency live here.
+
+It follows the journal in position order: folds each record, orients each event, then hands it to the lane of its key.
+There the turn is decided, guarded, committed, carried out and concluded before the next event of that key begins. It
+chooses nothing itself; `turn.Stages` does. Above it: control and the doors.
+
+A turn that fails inside MDL is to the loop what a crash is to the process, for this one turn: it is logged with its
+traceback, the event stays unfinished, everything else goes on, and the next start takes it up by the crash rule.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from functools import partial
+from time import perf_counter
+
+from orchestrator import recovery
+from orchestrator.act.toolbox import Toolbox
+from orchestrator.ahead import Ahead
+from orchestrator.causes import origin, planned, turns_of
+from orchestrator.checkpoints import SNAPSHOT_EVERY, Checkpoints
+from orchestrator.clock import Clock
+from orchestrator.errors import JournalBroken
+from orchestrator.journal import own
+from orchestrator.journal.drafts import event_draft, event_of, turn_draft
+from orchestrator.journal.journal import Journal
+from orchestrator.journal.projections import change_goal, fold, fold_turn
+from orchestrator.journal.snapshots import load
+from orchestrator.journal.state import Pending, goal_id
+from orchestrator.judging import Verdicts, let_of
+from orchestrator.lanes import Lanes
+from orchestrator.plans import Plans, together
+from orchestrator.progress import Progress
+from orchestrator.settings import LoopSettings
+from orchestrator.telemetry import Timings
+from orchestrator.turn import Stages
+from orchestrator.types import Event, Record, Touch
+from orchestrator.wants import check
+
+_log = logging.getLogger("mdl.loop")
+_Work = Callable[[], Coroutine[None, None, None]]
+
+
+class Loop:
+    """One process's loop over one journal.
+
+    `state` is what the journal says so far, `timings` what the stages took. `run` ends when `stop` was called and the
+    running turns have ended, or `settings.drain` seconds later.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        toolbox: Toolbox,
+        stages: Stages,
+        *,
+        clock: Clock,
+        settings: LoopSettings | None = None,
+        snapshot_every: int = SNAPSHOT_EVERY,
+    ) -> None:
+        """Fold the journal; nothing runs yet."""
+        self.state, self.timings = load(journal), Timings()
+        self._journal, self._toolbox, self._stages, self._clock = journal, toolbox, stages, clock
+        self._settings = settings or LoopSettings()
+        self._plans = Plans(journal, toolbox, clock=clock, timings=self.timings)
+        self._progress = Progress(self.state.cursor)
+        self._points = Checkpoints(
+            journal, self.state, self._progress, self._plans, spawn=self._spawn, every=snapshot_every
+        )
+        self._ahead = Ahead(self.state, stages.orienting.version)
+        self._goals = self.state.goals_at_cursor()
+        self._turned = set[int]()
+        self._stopping = asyncio.Event()
+        self._background = set[asyncio.Task[None]]()
+        self._expiries = dict[str, asyncio.Task[None]]()
+        self._looking = dict[str, asyncio.Task[None]]()
+
+    @property
+    def backlog(self) -> int:
+        """Records that were not read yet, and events that are not finished."""
+        return self._journal.head - self._progress.reached + self._progress.running
+
+    def stop(self) -> None:
+        """Take no more turns; let the running ones end."""
+        self._stopping.set()
+
+    async def idle(self) -> None:
+        """Wait until every event in the journal is finished, those included that come meanwhile.
+
+        An event whose turn failed inside MDL is not waited for.
+        """
+        while self.backlog:
+            await self._progress.changed()
+
+    async def shrunk(self, most: int) -> None:
+        """Wait until no more than so many records wait."""
+        while self.backlog > most:
+            await self._progress.changed()
+
+    async def run(self) -> None:
+        """Recover, then follow the journal until stopped.
+
+        Raises:
+            JournalError: the journal cannot be read or written any more.
+        """
+        await self._stages.orienting.set_goals(tuple(self._goals.values()))
+        async with asyncio.TaskGroup() as self._tasks:
+            self._lanes = Lanes(self._tasks, width=self._settings.lanes)
+            self._recover()
+            following = self._tasks.create_task(self._follow(), name="follow")
+            await self._stopping.wait()
+            await self._drain(following)
+
+    # ------------------------------------------------------------ following
+
+    async def _follow(self) -> None:
+        async for records in self._journal.subscribe(after=self.state.cursor):
+            for record in records:
+                await self._lanes.room()
+                new = record.position > self.state.position
+                event = self._fold(record) if new else event_of(record) if record.kind == "event" else None
+                if event is not None:
+                    await self._admit(event, record, new=new)
+                self._progress.read(record.position, event=event is not None)
+            await self._points.maybe_snapshot()
+            self._progress.touch()
+            self._points.due()
+
+    def _fold(self, record: Record) -> Event | None:
+        if record.kind != "turn":
+            return fold(self.state, record)
+        self.state.position = record.position  # the turn itself was folded when it was made
+        self._points.passed(record.position)
+        return None
+
+    async def _admit(self, event: Event, record: Record, *, new: bool) -> None:
+        turned = record.position in self._turned
+        self._turned.discard(record.position)
+        if not turned:
+            self._progress.begin(record.position)
+        await self._whole(record.position, partial(self._take_up, event, record, new=new, turned=turned))
+
+    async def _take_up(self, event: Event, record: Record, *, new: bool, turned: bool) -> None:
+        if event.own:
+            await self._hear(event, record, new=new)
+        if turned:
+            return
+        pending = self.state.pending.get(event.causationid or "") if event.type == own.APPROVAL_GRANTED else None
+        if pending is not None and pending.granted_by is not None:
+            self._put(event, record, partial(self._approved_turn, event, record, pending))
+        else:
+            await self._orient(event, record)
+
+    async def _orient(self, event: Event, record: Record) -> None:
+        began, lineage = perf_counter(), self.state.lineage(event)
+        touches = await self._stages.orient(event, self._ahead, record=record, lineage=lineage)
+        if not touches:
+            self._progress.finish(record.position)
+            return
+        self._ahead.add(touches, position=record.position, at=record.at)
+        seconds = {"orient": perf_counter() - began}
+        self._put(event, record, partial(self._turn, event, record, touches, seconds))
+
+    async def _hear(self, event: Event, record: Record, *, new: bool) -> None:
+        """What the loop itself has to do about one of its own events, whoever's goals it touches besides."""
+        action = event.causationid or ""
+        if event.type in own.GOAL_CHANGES:
+            change_goal(self._goals, event, position=record.position)
+            await self._stages.orienting.set_goals(tuple(self._goals.values()))
+            for lapsed in self._looking.keys() - self.state.wants.keys():
+                self._looking.pop(lapsed).cancel()
+        elif not new:
+            return  # the start has seen to it
+        elif event.type == own.APPROVAL_REQUESTED:
+            if pending := self.state.pending.get(action):
+                self._expire_later(pending)
+        elif event.type in own.APPROVAL_VERDICTS and (waiting := self._expiries.pop(action, None)):
+            waiting.cancel()
+        elif event.type == own.SUCCEEDED and action in self.state.wants:
+            self._look_later(action)
+
+    # ------------------------------------------------------------ one turn
+
+    def _put(self, event: Event, record: Record, work: _Work) -> None:
+        self._lanes.put(event.key, partial(self._whole, record.position, work))
+
+    async def _whole(self, position: int, work: _Work) -> None:
+        """Do something for the event at a position; where it fails inside MDL, leave the event to the next start."""
+        try:
+            await work()
+        except JournalBroken:
+            raise
+        except Exception:  # noqa: BLE001  whatever one turn raises, the others go on
+            _log.exception("event %d is left unfinished: its turn failed inside MDL; please report this", position)
+            self._progress.leave(position)
+
+    async def _turn(self, event: Event, record: Record, touches: tuple[Touch, ...], seconds: dict[str, float]) -> None:
+        seconds["wait"] = max(self._clock.now() - record.at, 0.0)
+        began = perf_counter()
+        decided = await self._stages.decide(event, touches, self.state)
+        seconds["decide"] = perf_counter() - began
+        await self._points.open.wait()
+        verdicts = self._stages.guard(
+            event, touches, decided, self.state, record=record, now=self._clock.now(), seconds=seconds
+        )
+        await self._finish(event, verdicts, position=record.position, cause=event)
+
+    async def _approved_turn(self, event: Event, record: Record, pending: Pending) -> None:
+        cause = origin(self._journal, pending.data.event)
+        asked = planned(self._journal, pending.data.event, pending.data.action)
+        if cause is None or asked is None:
+            self._progress.finish(record.position)
+            return
+        await self._points.open.wait()
+        verdicts = self._stages.judging.guard_approved(
+            pending, asked, cause, self.state, record=record, now=self._clock.now()
+        )
+        await self._finish(event, verdicts, position=record.position, cause=cause)
+
+    async def _finish(self, event: Event, verdicts: Verdicts, *, position: int, cause: Event) -> None:
+        with self._points.folding():
+            fold_turn(self.state, verdicts.turn)  # no await since the guard: it counted what is folded
+            self._ahead.settle(verdicts.turn.touches)
+            began = perf_counter()
+            stored = await self._plans.record([turn_draft(verdicts.turn, event), *map(event_draft, verdicts.events)])
+        if stored[0]:
+            self._points.folded(stored[0].position)
+        self.timings.add("commit", perf_counter() - began)
+        self.timings.add_all(verdicts.turn.seconds)
+        await together([self._plans.carry_out(plan, event=cause, position=position) for plan in verdicts.plans])
+        self._progress.finish(position)
+        self._points.due()
+
+    # ------------------------------------------------------------ beside the turns
+
+    def _look_later(self, action: str) -> None:
+        self._looking[action] = self._spawn(partial(self._look, action), "want")
+
+    async def _look(self, action: str) -> None:
+        opened = self.state.wants[action]
+        version, event = self.state.goals[goal_id(opened.goal)], origin(self._journal, opened.event)
+        if event is None or version.goal.want is None:
+            return
+        turns = turns_of(self._journal, opened.event)
+        lets = let_of(turns[0], opened.goal) if turns else {}
+        made = await check(opened, version.goal.want, event, lets=lets, read=self._toolbox.read, clock=self._clock)
+        await self._plans.record([event_draft(made)])
+        self._looking.pop(action, None)
+
+    def _expire_later(self, pending: Pending) -> None:
+        self._expiries[pending.data.action] = self._spawn(partial(self._expire, pending), "expiry")
+
+    async def _expire(self, pending: Pending) -> None:
+        await asyncio.sleep(max(pending.data.expires - self._clock.now(), 0.0))
+        made = own.verdict_event(
+            own.APPROVAL_EXPIRED, pending.data.action, by="nobody", subject=pending.subject, at=self._clock.now()
+        )
+        await self._plans.record([event_draft(made)])
+
+    def _spawn(self, work: _Work, name: str) -> asyncio.Task[None]:
+        task = self._tasks.create_task(self._beside(work, name), name=name)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+    async def _beside(self, work: _Work, name: str) -> None:
+        try:
+            await work()
+        except JournalBroken:
+            raise
+        except Exception:  # noqa: BLE001  likewise
+            _log.exception("%s failed inside MDL; the next start tries again; please report this", name)
+
+    # ------------------------------------------------------------ start and end
+
+    def _recover(self) -> None:
+        self._turned = recovery.turned(self._journal, after=self.state.cursor)
+        for cut in recovery.unfinished(self._journal, self.state):
+            self._progress.begin(cut.position)
+            self._lanes.put(cut.event.key, partial(self._whole, cut.position, partial(self._resume, cut)))
+        for action in self.state.wants:
+            self._look_later(action)
+        for pending in self.state.pending.values():
+            if pending.granted_by is None:
+                self._expire_later(pending)
+
+    async def _resume(self, cut: recovery.Unfinished) -> None:
+        await recovery.resume(cut, toolbox=self._toolbox, plans=self._plans)
+        self._progress.finish(cut.position)
+
+    async def _drain(self, following: asyncio.Task[None]) -> None:
+        for task in (following, *self._background):
+            task.cancel()
+        try:
+            async with asyncio.timeout(self._settings.drain):
+                await asyncio.wait((following,))
+                await self._lanes.idle()
+        except TimeoutError:
+            _log.warning("%d turns did not end in time; the next start takes them up", self._lanes.waiting)
+            await self._lanes.cancel()
+        await self._points.last()

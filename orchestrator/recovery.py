@@ -1,0 +1,88 @@
+"""What a crash left behind: announced actions without an outcome, and what the crash rule makes of each.
+
+A tool that is trusted and idempotent or read-only is called again with the same key; anything else is `unknown`.
+"""
+
+import logging
+from collections.abc import Iterator
+from itertools import dropwhile
+
+from msgspec import Struct
+
+from orchestrator.act.toolbox import Toolbox
+from orchestrator.causes import origin, planned
+from orchestrator.errors import ToolMissing
+from orchestrator.journal.journal import Journal
+from orchestrator.journal.state import State
+from orchestrator.judging import Plan, plan_of
+from orchestrator.plans import Plans, together
+from orchestrator.types import Event, Grant, Outcome
+
+_log = logging.getLogger("mdl.loop")
+_PATIENCE = 30.0
+_UNKNOWN = "the loop ended while this call ran, and nobody knows whether it took effect"
+
+
+class Unfinished(Struct, frozen=True):
+    """The plans of one turn that a crash cut off, each from its announced action on.
+
+    The turn stands for the event at `position`; `event` is the one its actions are for.
+    """
+
+    event: Event
+    position: int
+    plans: tuple[Plan, ...]
+
+
+def turned(journal: Journal, *, after: int) -> set[int]:
+    """Positions of events that have a turn already, though the cursor has not come by them."""
+    found, position = set[int](), after
+    while records := journal.read(after=position, limit=1024, kind="turn"):
+        found.update(record.cause for record in records if record.cause > after)
+        position = records[-1].position
+    return found
+
+
+def unfinished(journal: Journal, state: State) -> Iterator[Unfinished]:
+    """Every turn with plans that were announced and not concluded, in the order of its events."""
+    opened: dict[int, list[str]] = {}
+    for action, one in state.open.items():
+        opened.setdefault(one.event, []).append(action)
+    for position, actions in sorted(opened.items()):
+        event = origin(journal, position)
+        plans = [plan for action in actions if event and (plan := _plan(journal, position, action, event))]
+        if event is None or len(plans) < len(actions):
+            _log.error("the journal holds no plan for %s, announced for event %d", ", ".join(actions), position)
+        if event is not None and plans:
+            yield Unfinished(event, position, tuple(plans))
+
+
+async def resume(cut: Unfinished, *, toolbox: Toolbox, plans: Plans) -> None:
+    """Go on with the plans of a turn by the crash rule."""
+    await together([_resume(plan, cut, toolbox=toolbox, plans=plans) for plan in cut.plans])
+
+
+async def _resume(plan: Plan, cut: Unfinished, *, toolbox: Toolbox, plans: Plans) -> None:
+    first = plan[0]
+    if isinstance(first, Grant) and not await _may_repeat(first, toolbox):
+        outcome = Outcome(action=first.action, status="unknown", error=_UNKNOWN, attempts=0)
+        await plans.conclude(outcome, event=cut.event, position=cut.position, following=None)
+        return
+    await plans.carry_out(plan, event=cut.event, position=cut.position)
+
+
+async def _may_repeat(grant: Grant, toolbox: Toolbox) -> bool:
+    try:
+        await toolbox.ready([grant.action.tool.partition(".")[0]], timeout=_PATIENCE)
+    except ToolMissing:  # its server is not configured any more
+        return False
+    tool = toolbox.tools().get(grant.action.tool)
+    return tool is not None and tool.trusted and (tool.idempotent or tool.read_only)
+
+
+def _plan(journal: Journal, position: int, action: str, event: Event) -> Plan:
+    found = planned(journal, position, action)
+    if found is None:
+        return ()
+    plan = plan_of(*found, traceparent=event.traceparent)
+    return tuple(dropwhile(lambda verdict: verdict.action.id != action, plan))

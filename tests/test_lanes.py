@@ -1,0 +1,114 @@
+"""Lanes: order in a key, fairness among keys, room, and an end that leaves nothing running."""
+
+import asyncio
+
+from hypothesis import given, strategies as st
+
+from orchestrator.lanes import Lanes, Work
+
+
+def noting(into: list[str], name: str, *, gate: asyncio.Event | None = None) -> Work:
+    async def work() -> None:
+        if gate is not None:
+            await gate.wait()
+        into.append(name)
+
+    return work
+
+
+@given(keys=st.lists(st.integers(0, 3), max_size=30), width=st.integers(1, 4))
+def test_works_of_one_key_run_in_the_order_they_were_put(keys: list[int], width: int) -> None:
+    async def run() -> list[tuple[int, int]]:
+        done: list[tuple[int, int]] = []
+        running: set[int] = set()
+
+        async def work(key: int, number: int) -> None:
+            assert key not in running
+            running.add(key)
+            assert len(running) <= width
+            await asyncio.sleep(0)
+            running.remove(key)
+            done.append((key, number))
+
+        async with asyncio.TaskGroup() as tasks:
+            lanes = Lanes(tasks, width=width)
+            for number, key in enumerate(keys):
+                lanes.put(key, lambda key=key, number=number: work(key, number))
+            await lanes.idle()
+        return done
+
+    done = asyncio.run(run())
+    assert sorted(done) == sorted((key, number) for number, key in enumerate(keys))
+    for key in set(keys):
+        numbers = [number for one, number in done if one == key]
+        assert numbers == sorted(numbers)
+
+
+async def test_a_key_that_is_never_empty_leaves_the_others_their_turn() -> None:
+    done: list[str] = []
+    async with asyncio.TaskGroup() as tasks:
+        lanes = Lanes(tasks, width=1)
+
+        async def greedy() -> None:
+            if "other" not in done:
+                lanes.put("greedy", greedy)
+            await asyncio.sleep(0)
+
+        lanes.put("greedy", greedy)
+        lanes.put("other", noting(done, "other"))
+        async with asyncio.timeout(5):
+            await lanes.idle()
+    assert done == ["other"]
+
+
+async def test_whoever_wants_to_put_waits_for_room() -> None:
+    done, gate = list[str](), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        lanes = Lanes(tasks, width=2, depth=3)
+        for name in "abc":
+            lanes.put(name, noting(done, name, gate=gate))
+        waiters = [asyncio.create_task(lanes.room()) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert not any(waiter.done() for waiter in waiters)
+        gate.set()
+        async with asyncio.timeout(5):
+            await asyncio.gather(*waiters)
+            await lanes.idle()
+    assert lanes.waiting == 0
+
+
+async def test_what_comes_after_a_rest_runs_as_well() -> None:
+    done: list[str] = []
+    async with asyncio.TaskGroup() as tasks:
+        lanes = Lanes(tasks, width=2)
+        for _ in range(3):
+            for name in "abc":
+                lanes.put(name, noting(done, name))
+            while lanes.waiting:
+                await lanes.room()
+                await asyncio.sleep(0)
+        lanes.put("d", noting(done, "d"))
+        async with asyncio.timeout(5):
+            await lanes.idle()
+    assert sorted(done) == list("aaabbbcccd")
+
+
+async def test_what_is_broken_off_has_ended_and_what_was_not_reached_never_began() -> None:
+    done, ended, gate = list[str](), list[str](), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        lanes = Lanes(tasks, width=1)
+
+        async def stubborn() -> None:
+            try:
+                await gate.wait()
+            finally:
+                await asyncio.sleep(0)
+                ended.append("stubborn")
+
+        lanes.put("a", stubborn)
+        lanes.put("a", noting(done, "behind it"))
+        lanes.put("b", noting(done, "without a slot"))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await lanes.cancel()
+        assert (ended, done) == (["stubborn"], [])

@@ -1,0 +1,147 @@
+"""Wants: looked at until they hold or their time is over, whatever happens to the loop or the goal meanwhile."""
+
+import pytest
+
+from orchestrator.errors import ToolError
+from orchestrator.journal import own
+from orchestrator.testing import ManualClock, MemoryJournal
+from orchestrator.types import Call, Event, Goal, Json, Want
+from tests.loops import (
+    Held,
+    Tools,
+    call,
+    change_goal,
+    echo,
+    emit,
+    event,
+    events,
+    folded,
+    goal,
+    living,
+    set_goals,
+    until,
+)
+
+SEE = {"lamp": Call("t.see", {"id": "=event.subject"})}
+WANTED = goal(want=Want(holds="lamp.on", within="1m", see=SEE))
+
+
+class Lamp:
+    """What the world is like: `on` once it is switched on; `looked` counts."""
+
+    def __init__(self, *, on: bool = False, error: Exception | None = None) -> None:
+        self.on, self.error, self.looked = on, error, 0
+
+    async def __call__(self, _: dict[str, Json]) -> Json:
+        self.looked += 1
+        if self.error:
+            raise self.error
+        return {"on": self.on}
+
+
+def wants(journal: MemoryJournal) -> list[Event]:
+    return events(journal, "dev.mdl.want.")
+
+
+async def begun(journal: MemoryJournal, clock: ManualClock, lamp: Lamp, one: Goal = WANTED) -> None:
+    """A loop that acted, looked once at least, and crashed."""
+    await set_goals(journal, one)
+    async with living(journal, Tools(act=echo, see=lamp), clock=clock):
+        await emit(journal, event("1"))
+        await until(lambda: lamp.looked > 0)
+
+
+async def test_a_want_that_comes_true_is_held() -> None:
+    clock, lamp = ManualClock(), Lamp()
+    journal = MemoryJournal(clock=clock)
+    await set_goals(journal, WANTED)
+    async with living(journal, Tools(act=echo, see=lamp), clock=clock) as life:
+        await emit(journal, event("1"))
+        await until(lambda: lamp.looked > 0)
+        clock.advance(2)
+        lamp.on = True
+        await until(lambda: bool(wants(journal)))
+        await life.idle()
+    (held,) = wants(journal)
+    assert (held.type, held.data["seconds"], held.data["seen"]) == (own.WANT_HELD, 2, {"lamp": {"on": True}})
+    assert (life.state.progress["g"].held, life.state.progress["g"].missed, life.state.wants) == (1, 0, {})
+
+
+@pytest.mark.parametrize("error", [None, ToolError("the bulb is gone")])
+async def test_a_want_whose_time_passed_while_the_loop_was_down_is_looked_at_once_and_missed(
+    error: Exception | None,
+) -> None:
+    clock, lamp = ManualClock(), Lamp(error=error)
+    journal = MemoryJournal(clock=clock)
+    await begun(journal, clock, lamp)
+    assert wants(journal) == []
+    clock.advance(3600)
+    lamp.looked = 0
+    async with living(journal, Tools(act=echo, see=lamp), clock=clock) as life:
+        await until(lambda: bool(wants(journal)))
+        await life.idle()
+        assert not life.state.wants
+    (missed,) = wants(journal)
+    assert (missed.type, lamp.looked) == (own.WANT_MISSED, 1)
+    assert str(error or "`lamp.on` does not hold") in missed.data["error"]
+
+
+@pytest.mark.parametrize("change", [own.GOAL_SET, own.GOAL_REMOVED])
+@pytest.mark.parametrize("down", [False, True])
+async def test_a_want_ends_with_the_goal_version_that_had_it(change: str, *, down: bool) -> None:
+    clock, lamp = ManualClock(), Lamp()
+    journal = MemoryJournal(clock=clock)
+
+    async def end() -> None:
+        if change == own.GOAL_SET:
+            await set_goals(journal, goal(), version=2)
+        else:
+            await change_goal(journal, change, WANTED)
+
+    await begun(journal, clock, lamp)
+    if down:
+        await end()
+    async with living(journal, Tools(act=echo, see=lamp), clock=clock) as life:
+        if not down:
+            await end()
+        await life.idle()
+        assert not life.state.wants
+        lamp.on, lamp.looked = True, 0
+        await emit(journal, event("2"))
+        await life.idle()
+    assert (wants(journal), lamp.looked) == ([], 0)
+    assert not folded(journal).wants
+
+
+async def test_only_the_last_action_of_a_plan_that_succeeded_opens_a_want() -> None:
+    journal, lamp, held = MemoryJournal(), Lamp(on=True), Held()
+    await set_goals(
+        journal,
+        goal("two", do=(call("t.act"), call("t.held")), want=WANTED.want),
+        goal("bad", do=(call("t.act"), call("t.gone")), want=WANTED.want),
+    )
+    async with living(journal, Tools(act=echo, held=held, see=lamp)) as life:
+        await emit(journal, event("1"))
+        await held.begun.wait()
+        await until(lambda: life.state.position == journal.head)
+        assert not life.state.wants
+        held.open.set()
+        await until(lambda: bool(wants(journal)))
+        await life.idle()
+    assert [one.data["goal"] for one in wants(journal)] == ["two@1"]
+
+
+async def test_a_bug_while_looking_leaves_the_want_to_the_next_start(caplog: pytest.LogCaptureFixture) -> None:
+    clock, lamp = ManualClock(), Lamp(error=RuntimeError("a bug"))
+    journal = MemoryJournal(clock=clock)
+    await set_goals(journal, WANTED)
+    async with living(journal, Tools(act=echo, see=lamp), clock=clock) as life:
+        await emit(journal, event("1"))
+        await until(lambda: "want failed inside MDL" in caplog.text)
+        await emit(journal, event("2"))
+        await life.idle()
+        assert life.state.counts.succeeded == 2
+    lamp.error, lamp.on = None, True
+    async with living(journal, Tools(act=echo, see=lamp), clock=clock):
+        await until(lambda: len(wants(journal)) == 2)
+    assert {one.type for one in wants(journal)} == {own.WANT_HELD}
