@@ -1,0 +1,1 @@
+"""Doors: how people and programs get in. They add nothing to control."""

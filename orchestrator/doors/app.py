@@ -1,0 +1,88 @@
+"""The command line's frame: the applications that commands register with, and the options they share."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from orchestrator.errors import JournalError, MDLError
+
+app = typer.Typer(
+    name="mdl",
+    help="An autonomous decision loop for your back end.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+goals = typer.Typer(
+    no_args_is_help=True, help="What people want: list, show, set, test, pause, resume, remove, export."
+)
+sources = typer.Typer(no_args_is_help=True, help="Where events come from: install and remove change triggers.")
+app.add_typer(goals, name="goal")
+app.add_typer(sources, name="source")
+
+Result = TypeVar("Result")
+Config = Annotated[Path, typer.Option("--config", "-c", envvar="MDL_CONFIG", help="The settings file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Show JSON.")]
+DEFAULT = Path("mdl.toml")
+REFUSED, JOURNAL = 1, 3
+"""Exit codes besides 0 (done) and 2 (wrong usage)."""
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001  Typer's signature
+    if not asked:
+        return
+    try:
+        print(f"mdl {version('mdl-loop')}")
+    except PackageNotFoundError:
+        print("mdl, from a checkout that is not installed")
+    raise typer.Exit
+
+
+@app.callback()
+def frame(
+    *,
+    version_: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """An autonomous decision loop for your back end."""
+
+
+def run(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Run a command's coroutine; an error of ours becomes one line and an exit code."""
+    with told():
+        return asyncio.run(work())
+
+
+@contextmanager
+def told() -> Generator[None]:
+    """Turn every error of ours into one line on standard error and an exit code."""
+    try:
+        yield
+    except MDLError as error:
+        raise typer.Exit(_tell(error)) from error
+    except ExceptionGroup as errors:
+        ours, others = errors.split(MDLError)
+        if ours is None or others is not None:
+            raise
+        raise typer.Exit(max(_tell(error) for error in _each(ours))) from errors
+
+
+def _tell(error: MDLError) -> int:
+    print(f"mdl: {error}", file=sys.stderr)
+    return JOURNAL if isinstance(error, JournalError) else REFUSED
+
+
+def _each(errors: ExceptionGroup[MDLError]) -> Iterator[MDLError]:
+    for error in errors.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _each(error)
+        else:
+            yield error

@@ -1,0 +1,138 @@
+"""The one place that joins parts and vendors: toolbox, model, stages and sources, as the settings say."""
+
+import os
+import sys
+from collections.abc import AsyncGenerator, Collection, Iterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+from orchestrator.act.servers import Servers
+from orchestrator.act.toolbox import Toolbox
+from orchestrator.clock import Clock
+from orchestrator.decide.llm import ModelPlanner
+from orchestrator.errors import SettingsError
+from orchestrator.judging import Judging
+from orchestrator.models.model import Model
+from orchestrator.observe.jsonl import JsonLines
+from orchestrator.observe.source import Source
+from orchestrator.observe.sqlite import SqliteChanges
+from orchestrator.observe.timer import Timer
+from orchestrator.observe.webhook import Hooks
+from orchestrator.orient.meaning import Meaning
+from orchestrator.orienting import Orienting
+from orchestrator.settings import (
+    JsonlSource,
+    Settings,
+    SourceSettings,
+    SqliteSource,
+    TimerSource,
+    WebhookSource,
+)
+from orchestrator.turn import Stages
+from rag.retrieve import Retriever
+
+
+def toolbox(settings: Settings, *, only: Collection[str] | None = None) -> Servers:
+    """Every server of the settings (or these), not started. Modules beside `mdl.toml` can be imported from then on."""
+    if str(settings.folder) not in sys.path:
+        sys.path.append(str(settings.folder))  # last, so that nothing beside mdl.toml hides a package
+    chosen = {name: one for name, one in settings.servers.items() if only is None or name in only}
+    return Servers(chosen, folder=settings.folder, random=Random(0))  # noqa: S311  jitter, not a secret
+
+
+@asynccontextmanager
+async def stages(settings: Settings, tools: Servers, *, clock: Clock) -> AsyncGenerator[Stages]:
+    """The stages of the running loop, with the model where one is configured."""
+    async with model(settings, clock=clock) as found, meaning(settings) as meant:
+        planner = (
+            ModelPlanner(found, prompt=prompt("decide"), characters=settings.model.num_ctx * 2)
+            if found and settings.model
+            else None
+        )
+        orienting = Orienting(tools.read, meaning=meant, model=planner is not None)
+        yield Stages(orienting, Judging(tools.tools, model=planner))
+
+
+@asynccontextmanager
+async def scratch_stages(settings: Settings, tools: Toolbox) -> AsyncGenerator[Stages]:
+    """Stages to try things out with: no model is asked, and the loop's index of meanings is left alone."""
+    with TemporaryDirectory(prefix="mdl-") as folder:
+        async with meaning(settings, folder=Path(folder)) as meant:
+            yield Stages(Orienting(tools.read, meaning=meant), Judging(tools.tools))
+
+
+@asynccontextmanager
+async def model(settings: Settings, *, clock: Clock) -> AsyncGenerator[Model | None]:
+    """The configured model, or None."""
+    if settings.model is None:
+        yield None
+        return
+    from orchestrator.models.ollama import Ollama  # loads httpx, needless without a model
+
+    ollama = Ollama(settings.model, clock=clock)
+    try:
+        yield ollama
+    finally:
+        await ollama.close()
+
+
+@asynccontextmanager
+async def meaning(settings: Settings, *, folder: Path | None = None) -> AsyncGenerator[Meaning]:
+    """The index of goals that are found by meaning, in the settings' folder or another."""
+    chosen = settings.meaning
+    path = folder or settings.path(chosen.path)
+    made = Meaning(lambda: Retriever(path), threshold=chosen.threshold, unsure=chosen.unsure)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+def sources(settings: Settings, *, clock: Clock) -> list[Source]:
+    """Every source that is pulled; none is opened yet.
+
+    Raises:
+        SettingsError: one cannot work as it is configured; names it.
+    """
+    found: list[Source] = []
+    for name, one in settings.sources.items():
+        try:
+            found += _pulled(name, one, settings, clock)
+        except SettingsError as error:
+            raise SettingsError(f"source `{name}`: {error}") from error
+    return found
+
+
+def hooks(settings: Settings) -> dict[str, WebhookSource]:
+    """Every source that pushes over HTTP."""
+    return {name: one for name, one in settings.sources.items() if isinstance(one, WebhookSource)}
+
+
+def check(settings: Settings, *, clock: Clock) -> None:
+    """Make every source once, so that one that cannot work is told before anything starts.
+
+    Raises:
+        SettingsError: names the first one, and why.
+    """
+    sources(settings, clock=clock)
+    Hooks(hooks(settings), clock=clock, chance=os.urandom)
+
+
+def _pulled(name: str, one: SourceSettings, settings: Settings, clock: Clock) -> Iterator[Source]:
+    match one:
+        case SqliteSource():
+            yield SqliteChanges(name, one, path=settings.path(one.path))
+        case TimerSource():
+            yield Timer(name, one, clock=clock)
+        case JsonlSource():
+            yield JsonLines(name, one, path=settings.path(one.path), clock=clock)
+        case WebhookSource():
+            pass
+
+
+def prompt(name: str) -> str:
+    """The text of a prompt."""
+    return files("prompts").joinpath(f"{name}.txt").read_text(encoding="utf-8")

@@ -1,0 +1,373 @@
+"""The commands of `mdl` besides `mdl goal …`. Each opens a session, makes one call, and shows what came back."""
+
+import json as _json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.doors.app import DEFAULT, AsJson, Config, app, run, sources, told
+from orchestrator.errors import EventError, MDLError
+
+_BATCH = 256
+Id = Annotated[str, typer.Argument(help="An id, or its first characters.")]
+
+
+@app.command()
+def init(config: Config = DEFAULT) -> None:
+    """Write a first mdl.toml, with one webhook and one goal to try."""
+    from orchestrator.doors import show
+    from orchestrator.doors.starter import write
+
+    with told():
+        write(config)
+    show.console.print(f'Wrote {config}. Now: `mdl run`, and beside it `mdl emit hello --data \'{{"name": "you"}}\'`.')
+
+
+@app.command("run")
+def run_(
+    config: Config = DEFAULT,
+    *,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no turns, only warnings.")] = False,
+) -> None:
+    """Run the loop until it is stopped (Ctrl-C or SIGTERM)."""
+    from orchestrator.doors.running import run_forever
+
+    run(lambda: run_forever(config, quiet=quiet))
+
+
+@app.command()
+def demo(
+    *,
+    seed: Annotated[int, typer.Option(help="Changes values and timing.")] = 1,
+    seconds: Annotated[float, typer.Option(help="How long the producers run.", min=0, max=600)] = 12.0,
+    folder: Annotated[Path, typer.Option(help="Where the demo's files are put.")] = Path("mdl-demo"),
+    json: AsJson = False,
+) -> None:
+    """Run a shop, a market and a machine against the loop, and watch it decide."""
+    from orchestrator.doors.demo import run_demo
+
+    run(lambda: run_demo(folder, seed=seed, seconds=seconds, as_json=json))
+
+
+@app.command()
+def emit(
+    type_: Annotated[
+        str, typer.Argument(metavar="TYPE", help="Event type; `-` reads CloudEvents as JSON lines from standard input.")
+    ],
+    config: Config = DEFAULT,
+    *,
+    data: Annotated[str, typer.Option(help="JSON.")] = "null",
+    subject: Annotated[str | None, typer.Option(help="What it is about.")] = None,
+    id_: Annotated[str | None, typer.Option("--id", help="Its id; one seen before is not taken again.")] = None,
+    source: Annotated[str, typer.Option(help="Where it comes from.")] = "mdl:emit",
+    time: Annotated[datetime | None, typer.Option(help="When it happened, UTC; left out: now.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Give the loop an event; it is durable when this returns, whether a loop runs or not."""
+    from datetime import UTC
+
+    from orchestrator.clock import SystemClock
+    from orchestrator.doors import show
+    from orchestrator.doors.lines import events_from
+    from orchestrator.doors.sessions import session
+
+    async def work() -> None:
+        async with session(config, write=True) as here:
+            if type_ == "-":
+                events = list(events_from(sys.stdin.buffer, at=SystemClock().now()))
+            else:
+                at = time.replace(tzinfo=UTC) if time else None
+                events = [here.event(type_, data=_value(data), subject=subject, id_=id_, source=source, time=at)]
+            batches = [events[start : start + _BATCH] for start in range(0, len(events), _BATCH)]
+            stored = [record for batch in batches for record in await here.control.emit(batch)]
+        for event, record in zip(events, stored, strict=True):
+            if json:
+                print(
+                    _json.dumps({"id": event.id, "position": record and record.position, "duplicate": record is None})
+                )
+            else:
+                show.console.print(f"#{record.position} {event.id}" if record else f"known already: {event.id}")
+
+    run(work)
+
+
+@app.command()
+def tail(
+    config: Config = DEFAULT,
+    *,
+    n: Annotated[int, typer.Option("-n", help="How many records to begin with.", min=0)] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as records come.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Show the newest records of the journal."""
+    from orchestrator.doors import show
+    from orchestrator.doors.lines import record_json
+    from orchestrator.doors.sessions import session
+
+    async def work() -> None:
+        async with session(config) as here:
+            after = max(here.reader.head - n, 0)
+            async for records in here.records(after=after, follow=follow):
+                for record in records:
+                    print(record_json(record), flush=True) if json else show.console.print(show.record_line(record))
+
+    run(work)
+
+
+@app.command()
+def why(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="An event's id or #position, an action's id, or a goal.")],
+    config: Config = DEFAULT,
+    *,
+    json: AsJson = False,
+) -> None:
+    """Explain why something happened, or why a goal did not fire."""
+    from orchestrator.doors import show
+    from orchestrator.doors.sessions import session
+
+    async def work() -> None:
+        async with session(config) as here:
+            found = await here.explain(id_)
+        show.as_json(found) if json else show.explanation(found)
+
+    run(work)
+
+
+@app.command()
+def tools(config: Config = DEFAULT, *, json: AsJson = False) -> None:
+    """List every tool of every configured server, with cost, latency and how it has done so far."""
+    from orchestrator.doors import show
+    from orchestrator.doors.sessions import session
+
+    async def work() -> None:
+        async with session(config) as here:
+            listed = await here.tools()
+        if json:
+            show.as_json(listed)
+            return
+        columns = ("tool", "read-only", "idempotent", "cost $", "latency s", "calls", "failures", "description")
+        lines = [
+            [r.tool.name, r.tool.read_only, r.tool.idempotent, r.cost, r.latency, r.calls, r.failures, r.summary]
+            for r in listed.tools
+        ]
+        show.table(columns, lines, empty="No tool can be called; see [mcpServers] in mdl.toml.")
+        for server in listed.servers:
+            if server.state != "up":
+                show.console.print(
+                    f"{server.name} is {server.state}: {server.reason or 'no reason given'}", markup=False
+                )
+
+    run(work)
+
+
+@app.command()
+def status(config: Config = DEFAULT, *, json: AsJson = False) -> None:
+    """Show how the loop is: does it run, its backlog, its counts, what waits."""
+    from orchestrator.doors import show
+    from orchestrator.doors.sessions import session
+
+    async def work() -> None:
+        async with session(config) as here:
+            found, goals = await here.status(), await here.goals()
+        if json:
+            show.as_json(found)
+            return
+        live = found.live or {}
+        show.facts(
+            {
+                "loop": f"runs (pid {live['pid']}) at {live['url'] or 'no HTTP'}"
+                if live
+                else "does not run; `mdl run` starts it",
+                "journal": f"{found.journal['path']}, {found.journal['head']} records",
+                "events": found.counts["events"],
+                "turns": found.counts["turns"],
+                "actions": ", ".join(
+                    f"{found.counts[name]} {name}" for name in ("succeeded", "failed", "refused", "unknown")
+                ),
+                "decided by": ", ".join(f"{name} {count}" for name, count in found.decided_by.items()),
+                "goals": f"{found.goals}, {found.paused} paused",
+                "waiting for a person": found.waiting,
+                **_live_facts(live),
+                **{f"goal {row.id}": f"unserved: {', '.join(row.unserved)}" for row in goals if row.unserved},
+            }
+        )
+
+    run(work)
+
+
+def _live_facts(live: dict[str, Any]) -> dict[str, Any]:
+    troubles = {f"source {name}": text for name, text in live.get("sources", {}).items() if text}
+    down = {
+        f"server {s['name']}": f"{s['state']}: {s.get('reason')}" for s in live.get("servers", ()) if s["state"] != "up"
+    }
+    errors = {f"errors of {name}": text for name, text in live.get("errors", {}).items()}
+    backlog = {"backlog": live["backlog"]} if live else {}
+    return {**backlog, **troubles, **down, **errors}
+
+
+@app.command()
+def pending(config: Config = DEFAULT, *, json: AsJson = False) -> None:
+    """List the actions that wait for a person."""
+    from orchestrator.clock import utc
+    from orchestrator.doors import show
+    from orchestrator.doors.sessions import session
+
+    async def work() -> None:
+        async with session(config) as here:
+            waiting = here.control.waiting()
+        if json:
+            show.as_json(waiting)
+            return
+        lines = [
+            [
+                p.data.action[:12],
+                p.data.tool,
+                p.data.arguments,
+                p.data.goal,
+                p.subject,
+                utc(p.data.expires).strftime("%H:%M:%S"),
+            ]
+            for p in waiting
+        ]
+        show.table(
+            ("action", "tool", "arguments", "goal", "subject", "until (UTC)"),
+            lines,
+            empty="Nothing waits for a person.",
+        )
+
+    run(work)
+
+
+@app.command()
+def approve(
+    action: Id, config: Config = DEFAULT, *, by: Annotated[str | None, typer.Option(help="Who says so.")] = None
+) -> None:
+    """Let one waiting action go ahead; every policy is asked again."""
+    _answer("approve", action, config, by)
+
+
+@app.command()
+def deny(
+    action: Id, config: Config = DEFAULT, *, by: Annotated[str | None, typer.Option(help="Who says so.")] = None
+) -> None:
+    """Refuse one waiting action."""
+    _answer("deny", action, config, by)
+
+
+def _answer(verb: str, action: str, config: Path, by: str | None) -> None:
+    from orchestrator.doors import show
+    from orchestrator.doors.sessions import session
+
+    async def work() -> None:
+        async with session(config, write=True) as here:
+            answered = await (
+                here.control.approve(action, by=by) if verb == "approve" else here.control.deny(action, by=by)
+            )
+        done = "is approved" if verb == "approve" else "is denied"
+        show.console.print(f"{answered.data.tool} for {answered.subject or answered.data.goal} {done}.")
+
+    run(work)
+
+
+@app.command()
+def verify(config: Config = DEFAULT, *, json: AsJson = False) -> None:
+    """Check the journal's hash chain from the first record to the last."""
+    from rich.progress import Progress
+
+    from orchestrator.doors import show
+    from orchestrator.journal.verify import verify as check
+    from orchestrator.settings import load
+
+    with told(), Progress(disable=json or not sys.stderr.isatty(), transient=True) as progress:
+        settings = load(config)
+        task = progress.add_task("verifying", total=None)
+        found = check(
+            settings.path(settings.journal.path),
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if json:
+        show.as_json(
+            {"verified": True, "records": found.records, "first": found.first, "last": found.last, "head": found.head}
+        )
+    else:
+        show.console.print(
+            f"{found.records} records, {found.first} to {found.last}: the chain holds. Head {found.head}"
+        )
+
+
+@app.command()
+def doctor(config: Config = DEFAULT, *, json: AsJson = False) -> None:
+    """Try everything the settings name once, and say what is wrong and how to mend it."""
+    from orchestrator.doors import show
+    from orchestrator.doors.doctor import examine
+
+    async def work() -> bool:
+        findings = await examine(config)
+        if json:
+            show.as_json(findings)
+        else:
+            show.table(
+                ("", "what", "finding"), [["ok" if f.well else "!!", f.what, f.text] for f in findings], empty=""
+            )
+        return all(finding.well for finding in findings)
+
+    if not run(work):
+        raise typer.Exit(1)
+
+
+@app.command()
+def mcp(config: Config = DEFAULT) -> None:
+    """Serve an MCP client over standard input and output."""
+    from orchestrator.doors.mcp import server
+    from orchestrator.doors.sessions import session
+
+    run(lambda: server(lambda write: session(config, write=write)).run_stdio_async())
+
+
+@sources.command("install")
+def install_(name: Annotated[str, typer.Argument(help="A source of kind `sqlite`.")], config: Config = DEFAULT) -> None:
+    """Put change triggers and a changelog into the source's database."""
+    from orchestrator.doors import show
+    from orchestrator.observe.changelog import install
+
+    with told():
+        path, tables = _database(config, name)
+        install(path, tables)
+    show.console.print(f"Changes of {', '.join(tables)} in {path} are written down from now on.")
+
+
+@sources.command("remove")
+def remove_(name: Annotated[str, typer.Argument(help="A source of kind `sqlite`.")], config: Config = DEFAULT) -> None:
+    """Take MDL's triggers and changelog out of the source's database."""
+    from orchestrator.doors import show
+    from orchestrator.observe.changelog import remove
+
+    with told():
+        path, _ = _database(config, name)
+        remove(path)
+    show.console.print(f"{path} is as it was before.")
+
+
+def _database(config: Path, name: str) -> tuple[Path, tuple[str, ...]]:
+    from orchestrator.settings import SqliteSource, load
+
+    settings = load(config)
+    source = settings.sources.get(name)
+    if not isinstance(source, SqliteSource):
+        known = [known for known, one in settings.sources.items() if isinstance(one, SqliteSource)]
+        raise MDLError(f"`{name}` is no source of kind sqlite; there are: {', '.join(known) or 'none'}")
+    return settings.path(source.path), source.tables
+
+
+def _value(text: str) -> Any:
+    from orchestrator.observe.strict_json import parse_json
+
+    try:
+        return parse_json(text.encode())
+    except (EventError, UnicodeEncodeError) as error:
+        raise EventError(
+            f"--data is not JSON: {error}; a text needs its own quotes, as in --data '\"hello\"'"
+        ) from error

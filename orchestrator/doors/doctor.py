@@ -1,0 +1,124 @@
+"""`mdl doctor`: tries once everything the settings name, and says how to mend what does not work."""
+
+import shutil
+from collections.abc import AsyncIterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from msgspec import Struct
+
+from orchestrator.clock import SystemClock
+from orchestrator.control import Control
+from orchestrator.doors import build
+from orchestrator.doors.session import Listing
+from orchestrator.doors.sessions import session
+from orchestrator.errors import MDLError
+from orchestrator.journal.verify import verify
+from orchestrator.models.ollama import Ollama
+from orchestrator.observe.changelog import installed
+from orchestrator.settings import Settings, SqliteSource, WebhookSource, load
+from orchestrator.types import Goal
+
+_LOW_DISK = 1_000_000_000
+
+
+class Finding(Struct, frozen=True):
+    """One thing that was tried."""
+
+    what: str
+    well: bool
+    text: str
+
+
+async def examine(file: Path) -> list[Finding]:
+    """Try everything; never raises for what is wrong."""
+    try:
+        settings = load(file)
+        build.check(settings, clock=SystemClock())
+    except MDLError as error:
+        return [Finding("settings", well=False, text=str(error))]
+    findings = [Finding("settings", well=True, text=str(file)), _journal(settings), _disk(settings)]
+    findings += [
+        _source(settings, name, one) for name, one in settings.sources.items() if isinstance(one, SqliteSource)
+    ]
+    findings += [
+        Finding(f"source {name}", well=True, text="takes unsigned posts: it has no `signature` and `keys`")
+        for name, one in settings.sources.items()
+        if isinstance(one, WebhookSource) and not one.keys
+    ]
+    try:
+        findings += [finding async for finding in _live(file, settings)]
+    except MDLError as error:
+        findings.append(Finding("start", well=False, text=str(error)))
+    return findings
+
+
+def _journal(settings: Settings) -> Finding:
+    path = settings.path(settings.journal.path)
+    if not path.exists():
+        return Finding("journal", well=True, text=f"{path} will be made by the first `mdl run`")
+    try:
+        checked = verify(path)
+    except MDLError as error:
+        return Finding("journal", well=False, text=str(error))
+    return Finding("journal", well=True, text=f"{path}: {checked.records} records, the chain holds")
+
+
+def _disk(settings: Settings) -> Finding:
+    free = shutil.disk_usage(settings.folder).free
+    return Finding("disk", well=free > _LOW_DISK, text=f"{free / 1e9:.1f} GB free")
+
+
+def _source(settings: Settings, name: str, source: SqliteSource) -> Finding:
+    path, what = settings.path(source.path), f"source {name}"
+    if not path.exists():
+        return Finding(what, well=False, text=f"there is no {path}")
+    try:
+        found = installed(path)
+    except MDLError as error:
+        return Finding(what, well=False, text=str(error))
+    if found is None:
+        return Finding(what, well=False, text=f"its changes are not written down; run `mdl source install {name}`")
+    return Finding(what, well=True, text=f"changes of {', '.join(source.tables)} are written down")
+
+
+async def _live(file: Path, settings: Settings) -> AsyncIterator[Finding]:
+    async with session(file) as here:
+        status = await here.status()
+        yield Finding("loop", well=True, text="runs" if status.running else "does not run; `mdl run` starts it")
+        listing = await here.tools()
+        for server in listing.servers:
+            text = f"{server.tools} tools" if server.state == "up" else f"{server.state}: {server.reason}"
+            yield Finding(f"server {server.name}", well=server.state == "up", text=text)
+        for goal in settings.goals:
+            yield _goal(here.control, goal, listing)
+    if settings.model is not None:
+        yield await _model(Ollama(settings.model, clock=SystemClock()))
+
+
+def _goal(control: Control, goal: Goal, listing: Listing) -> Finding:
+    try:
+        warnings = control.check(goal)
+    except MDLError as error:
+        return Finding(f"goal {goal.id}", well=False, text=str(error))
+    up = {server.name for server in listing.servers if server.state == "up"}
+    tools = {listed.tool.name for listed in listing.tools}
+    see = goal.want.see.values() if goal.want else ()
+    for call in (*goal.do, *goal.let.values(), *see):
+        if call.tool not in tools and call.tool.partition(".")[0] in up:
+            near = get_close_matches(call.tool, tools, n=1)
+            hint = f"; is it `{near[0]}`?" if near else ""
+            return Finding(f"goal {goal.id}", well=False, text=f"there is no tool `{call.tool}`{hint}")
+    if not goal.do and not goal.may:
+        return Finding(f"goal {goal.id}", well=False, text="it has neither `do` nor `may`, so it can never act")
+    return Finding(f"goal {goal.id}", well=True, text="; ".join(warnings) or "compiles")
+
+
+async def _model(model: Ollama) -> Finding:
+    try:
+        version = await model.check()
+    except MDLError as error:
+        return Finding(f"model {model.name}", well=False, text=str(error))
+    finally:
+        await model.close()
+    return Finding(f"model {model.name}", well=True, text=f"answers, version {version}")

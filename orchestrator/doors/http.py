@@ -1,0 +1,122 @@
+"""The HTTP door: webhooks, health, and MCP, as one ASGI application behind one gate."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import asynccontextmanager
+
+import uvicorn
+from mcp.server import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from orchestrator.clock import Clock
+from orchestrator.errors import SettingsError
+from orchestrator.observe.gate import Gate
+from orchestrator.observe.intake import Intake
+from orchestrator.observe.problem import Problem
+from orchestrator.observe.webhook import routes
+from orchestrator.settings import HttpSettings, WebhookSource
+from orchestrator.types import Json
+
+Health = Callable[[], Awaitable[dict[str, Json]]]
+
+
+def application(
+    intake: Intake,
+    *,
+    settings: HttpSettings,
+    hooks: Mapping[str, WebhookSource],
+    clock: Clock,
+    health: Health,
+    mcp: MCPServer,
+) -> ASGIApp:
+    """Everything that is served: `/events`, `/hooks/NAME`, `/healthz`, `/mcp`.
+
+    Raises:
+        SettingsError: a webhook source cannot be used as it is configured.
+    """
+
+    async def healthz(request: Request) -> JSONResponse:  # noqa: ARG001  Starlette's signature
+        found = await health()
+        return JSONResponse(found, status_code=200 if found["status"] == "ok" else 503)
+
+    gated = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the Gate stands before it
+    door = mcp.streamable_http_app(stateless_http=True, json_response=True, transport_security=gated)
+    webhooks = routes(intake, settings=settings, hooks=hooks, clock=clock)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with door.router.lifespan_context(door):
+            yield
+
+    app = Starlette(routes=[*webhooks, Route("/healthz", healthz), *door.routes], lifespan=lifespan)
+    return Gate(app, settings=settings)
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, settings: HttpSettings) -> AsyncGenerator[str]:
+    """Serve until left; gives the URL.
+
+    Raises:
+        SettingsError: the address cannot be used.
+    """
+
+    async def ended(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not server.should_exit or scope["type"] != "http":
+                raise
+            with contextlib.suppress(RuntimeError):  # an answer has begun
+                await Problem(503, "the loop is being stopped; send it again later")(scope, receive, send)
+
+    config = uvicorn.Config(ended, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=2)
+    server = _Server(config)
+    listening = _listen(settings)
+    host, port = listening.getsockname()[:2]
+    async with asyncio.TaskGroup() as tasks:
+        with contextlib.closing(listening):
+            serve = tasks.create_task(server.serve([listening]), name="http")
+            await server.up.wait()
+            try:
+                yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            finally:
+                server.should_exit = True
+                await serve
+
+
+class _Server(uvicorn.Server):
+    """Says when it is up, and leaves signals alone: whoever runs the loop takes them."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def _listen(settings: HttpSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else asyncio leaves Nagle on
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise SettingsError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another `port` in [http]"
+        ) from error
+    return listening

@@ -1,0 +1,251 @@
+"""A running loop with its sources and doors: put together, served, and stopped again in order.
+
+Start: journal, tools, loop, then whatever lets events in. Stop: the other way round, within five seconds.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from time import monotonic
+
+import msgspec
+
+from orchestrator.act.servers import Servers
+from orchestrator.clock import Clock, SystemClock
+from orchestrator.control import refuse_claims
+from orchestrator.doors import build, show
+from orchestrator.doors.http import application, serving
+from orchestrator.doors.mcp import server
+from orchestrator.doors.session import Parts, Session, control
+from orchestrator.doors.sessions import own as own_journal
+from orchestrator.errors import JournalFull, MDLError
+from orchestrator.journal import own
+from orchestrator.journal.control_socket import serve
+from orchestrator.journal.drafts import event_draft
+from orchestrator.journal.remote import SOCKET, calls_of
+from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.loop import Loop
+from orchestrator.observe.pump import pump
+from orchestrator.observe.watch import Watch
+from orchestrator.settings import Settings, load
+from orchestrator.turn import Stages
+from orchestrator.types import Event, Json, Record
+
+_log = logging.getLogger("mdl.run")
+_QUIET = 5
+
+
+class Running:
+    """One process's loop and everything around it."""
+
+    def __init__(
+        self, file: Path, settings: Settings, journal: SqliteJournal, toolbox: Servers, stages: Stages, *, clock: Clock
+    ) -> None:
+        """Put together; nothing runs yet."""
+        self.file, self.settings, self.journal, self.toolbox, self.stages = file, settings, journal, toolbox, stages
+        self.read: bytes | None = None
+        self.loop = Loop(journal, toolbox, stages, clock=clock, settings=settings.loop)
+        self.control = control(settings, journal, lambda: self.loop.state, clock=clock)
+        self.url, self.troubles = "", dict[str, str | None]()
+        self.stopping = asyncio.Event()
+        self._clock, self._started = clock, monotonic()
+
+    async def intake(self, events: Sequence[Event], *, position: str | None = None) -> Sequence[Record | None]:
+        """Take events from a source that pushes.
+
+        Raises:
+            EventError: 403, they claim to come from the loop itself, or from a source that is pulled.
+            JournalFull: too much waits already, or the journal is full; nothing was taken.
+        """
+        refuse_claims(events)
+        if self.loop.backlog > self.settings.journal.max_backlog:
+            raise JournalFull(f"{self.loop.backlog} records wait for their turn; come back later")
+        positions = {events[0].source: position} if position and events else None
+        return await self.journal.append([event_draft(event) for event in events], positions=positions)
+
+    async def room(self) -> None:
+        """Wait while too much waits already, for sources that are pulled."""
+        await self.loop.shrunk(self.settings.journal.max_backlog)
+
+    async def settled(self) -> None:
+        """Wait until the sources have given what there is, and every event is finished with what it caused."""
+        quiet = 0
+        while quiet < _QUIET:
+            before = self.journal.head
+            await self.loop.idle()
+            await asyncio.sleep(0.1)
+            quiet = quiet + 1 if self.journal.head == before and not self.loop.state.wants else 0
+
+    async def status(self) -> dict[str, Json]:
+        """What the running loop says of itself."""
+        return {
+            "pid": os.getpid(),
+            "url": self.url,
+            "seconds": round(monotonic() - self._started, 1),
+            "backlog": self.loop.backlog,
+            "sources": self.troubles,
+            "servers": [msgspec.to_builtins(one) for one in self.toolbox.servers()],
+            "errors": {goal: f"{count} times: {text}" for (goal, text), count in self.stages.orienting.errors.items()},
+            "latency_ms": msgspec.to_builtins(self.loop.timings.quantiles()),
+        }
+
+    async def health(self) -> dict[str, Json]:
+        """For `/healthz`: whether events are taken and decided."""
+        full = self.loop.backlog > self.settings.journal.max_backlog
+        return {"status": "full" if full else "ok", "backlog": self.loop.backlog}
+
+    async def reload(self) -> list[str]:
+        """Read the goals of mdl.toml again; a file that does not hold changes nothing.
+
+        Returns:
+            What changed, and whether there is more that only a restart takes up.
+
+        Raises:
+            SettingsError: the file, or a goal in it, cannot be used.
+        """
+        found = load(self.file)
+        lines = await self.control.adopt(found.goals)
+        if found.model_copy(update={"goals": ()}) != self.settings.model_copy(update={"goals": ()}):
+            lines.append(f"{self.file} has more changes than goals; restart the loop to take them up")
+        return lines
+
+    def report(self, source: str, trouble: str | None) -> None:
+        """Remember how a source is, and say so when it changes."""
+        if self.troubles.get(source) != trouble:
+            _log.warning("%s: %s", source, trouble or "is well again")
+        self.troubles[source] = trouble
+
+
+@asynccontextmanager
+async def running(file: Path, *, clock: Clock | None = None) -> AsyncGenerator[Running]:
+    """Run the loop of a settings file until left.
+
+    Raises:
+        SettingsError: something in the file cannot be used.
+        JournalBusy: another process runs this journal's loop.
+    """
+    clock, read, settings = clock or SystemClock(), _bytes(file), load(file)
+    build.check(settings, clock=clock)
+    async with AsyncExitStack() as stack:
+        path = settings.path(settings.journal.path)
+        journal = await own_journal(stack, path, clock=clock, max_queue=settings.journal.max_queue)
+        toolbox = await stack.enter_async_context(build.toolbox(settings))
+        stages = await stack.enter_async_context(build.stages(settings, toolbox, clock=clock))
+        live = Running(file, settings, journal, toolbox, stages, clock=clock)
+        live.read = read  # before the settings: what was written in between is read once more
+        for line in await live.control.adopt(settings.goals):
+            _log.info("%s", line)
+        await stack.enter_async_context(
+            serve(path.with_name(SOCKET), {**calls_of(journal), "status": lambda _: live.status()})
+        )
+        async with asyncio.TaskGroup() as tasks:
+            loop = tasks.create_task(live.loop.run(), name="loop")
+            await journal.append(
+                [event_draft(own.loop_event(own.LOOP_STARTED, at=clock.now(), data={"pid": os.getpid()}))]
+            )
+            async with _doors(live, clock=clock):
+                settle()
+                yield live
+                live.loop.stop()  # its turns end while the doors close
+            await loop
+
+
+def settle() -> None:
+    """Tell the garbage collector that all there is now stays, and to look less often: a turn leaves no cycles behind.
+
+    Left alone, every full round looks at all that was ever loaded. What this saves a turn has not been shown yet.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
+
+
+@asynccontextmanager
+async def _doors(live: Running, *, clock: Clock) -> AsyncGenerator[None]:
+    async with AsyncExitStack() as stack:
+        if live.settings.http.enabled:
+
+            @asynccontextmanager
+            async def here(_: bool) -> AsyncGenerator[Session]:  # noqa: FBT001  the loop's own session does both
+                async with AsyncExitStack() as inner:
+                    parts = Parts(live.settings, inner, clock=clock, tools=live.toolbox)
+                    yield Session(live.settings, live.control, parts, live=live.status, clock=clock)
+
+            app = application(
+                live.intake,
+                settings=live.settings.http,
+                hooks=build.hooks(live.settings),
+                clock=clock,
+                health=live.health,
+                mcp=server(here),
+            )
+            live.url = await stack.enter_async_context(serving(app, live.settings.http))
+        async with asyncio.TaskGroup() as tasks:
+            beside = [
+                tasks.create_task(pump(source, live.journal, report=live.report, ready=live.room), name=source.uri)
+                for source in build.sources(live.settings, clock=clock)
+            ]
+            beside.append(tasks.create_task(_reload(live), name="settings"))
+            try:
+                yield
+            finally:
+                for task in beside:
+                    task.cancel()
+
+
+async def _reload(live: Running) -> None:
+    taken, told = live.read, b""
+    with Watch(live.file) as watch:
+        while True:
+            await watch.changed()
+            if (written := await asyncio.to_thread(_bytes, live.file)) in (taken, None):
+                continue
+            try:
+                lines = await live.reload()
+                taken = written
+                settle()
+            except MDLError as error:  # tried again: what stood in the way may be a goal just being set
+                lines = [f"the goals stay as they are: {error}"] if written != told else []
+                told = written
+            for line in lines:
+                _log.info("%s", line)
+
+
+def _bytes(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except OSError:  # being replaced just now
+        return None
+
+
+async def run_forever(file: Path, *, quiet: bool) -> None:
+    """`mdl run`: run, show turns as they come, and stop on SIGINT or SIGTERM.
+
+    Raises:
+        MDLError: as `running`.
+    """
+    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    for noisy in ("httpx", "chromadb", "mcp", "uvicorn"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    async with running(file) as live:
+        turns = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            turns.add_signal_handler(number, live.stopping.set)
+        goals = len(live.loop.state.goals)
+        show.console.print(f"MDL runs with {goals} goals at {live.url or 'no HTTP'}; stop it with Ctrl-C.")
+        async with asyncio.TaskGroup() as tasks:
+            shown = tasks.create_task(_show(live, quiet=quiet))
+            await live.stopping.wait()
+            shown.cancel()
+
+
+async def _show(live: Running, *, quiet: bool) -> None:
+    async for records in live.journal.subscribe(after=live.journal.head):
+        for record in records:
+            if not quiet and (record.kind == "turn" or (record.kind == "event" and record.type.startswith(own.OWN))):
+                show.console.print(show.record_line(record))

@@ -1,0 +1,84 @@
+"""Opening a session: beside a running loop, or with none; to read, or to write as well.
+
+Reading needs the journal's file only. What is written goes through the running loop's socket; where no loop runs, the
+journal is owned for as long as the session lasts.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from time import monotonic
+
+from orchestrator.clock import Clock, SystemClock
+from orchestrator.doors.mirror import Mirror
+from orchestrator.doors.session import Parts, Session, control
+from orchestrator.errors import GoalError, JournalBusy, JournalError
+from orchestrator.journal.control_socket import ControlClient
+from orchestrator.journal.remote import SOCKET, RemoteJournal
+from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.settings import load
+from orchestrator.types import Json
+
+_PATIENCE, _AGAIN = 5.0, 0.05
+
+
+@asynccontextmanager
+async def session(file: Path, *, write: bool = False) -> AsyncGenerator[Session]:
+    """A session at the journal of a settings file.
+
+    Raises:
+        SettingsError: the file cannot be used.
+        JournalError: the journal cannot be read; or not written, if `write`.
+    """
+    settings, clock = load(file), SystemClock()
+    path = settings.path(settings.journal.path)
+    async with AsyncExitStack() as stack:
+        journal = await _journal(stack, path, write=write, clock=clock)
+        parts = Parts(settings, stack, clock=clock)
+        acting = control(settings, journal, Mirror(journal).state, clock=clock)
+        if write and isinstance(journal, SqliteJournal):
+            with suppress(
+                GoalError
+            ):  # so that what is written now meets the goals of mdl.toml; `mdl run` says what is wrong
+                await acting.adopt(settings.goals)
+
+        async def now() -> dict[str, Json] | None:
+            return await _live(path)
+
+        yield Session(settings, acting, parts, live=now, clock=clock)
+
+
+async def own(stack: AsyncExitStack, path: Path, *, clock: Clock, max_queue: int = 4096) -> SqliteJournal:
+    """Own a journal as long as the stack lasts; waits while another command has it for a moment.
+
+    Raises:
+        JournalBusy: a loop owns it, or somebody else does for longer than a moment.
+        JournalError: as `SqliteJournal.open`.
+    """
+    deadline = monotonic() + _PATIENCE
+    while True:
+        try:
+            return await stack.enter_async_context(SqliteJournal.open(path, clock=clock, max_queue=max_queue))
+        except JournalBusy:
+            if monotonic() > deadline or await _live(path) is not None:
+                raise
+            await asyncio.sleep(_AGAIN)
+
+
+async def _journal(stack: AsyncExitStack, path: Path, *, write: bool, clock: Clock) -> SqliteJournal | RemoteJournal:
+    if await asyncio.to_thread(path.exists) and (not write or await _live(path) is not None):
+        return stack.enter_context(RemoteJournal(path))
+    try:
+        return await own(stack, path, clock=clock)
+    except JournalBusy:
+        if await _live(path) is None:
+            raise
+        return stack.enter_context(RemoteJournal(path))  # a loop has begun in between
+
+
+async def _live(path: Path) -> dict[str, Json] | None:
+    try:
+        return await ControlClient(path.with_name(SOCKET), timeout=5).call("status")
+    except JournalError:
+        return None
