@@ -1,0 +1,49 @@
+# Each target works on a fresh checkout: it first makes .venv hold what its lock names (.ci/environment.py), then does its work.
+PYTHON ?= python3
+BIN := .venv/bin
+UV := uv==0.13.8
+need = @$(PYTHON) .ci/environment.py
+
+.DEFAULT_GOAL := help
+.PHONY: demo run test check bench lock clean help
+
+demo:  ## Watch the loop at work on real input, at most 30 s (SEED=7 for other values and timing)
+	$(need) requirements.lock
+	@$(BIN)/mdl demo $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+run:  ## Run the loop on ./mdl.toml until Ctrl-C
+	$(need) requirements.lock
+	@$(BIN)/mdl run $(ARGS)
+
+test:  ## Run the tests (ARGS="-k journal" for some)
+	$(need) requirements-dev.lock
+	@$(BIN)/python -m pytest $(ARGS)
+
+check:  ## Rules, format, types, and what may import what
+	$(need) requirements-dev.lock
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/lint-imports --no-logo
+
+bench:  ## Measure durable turns beside the floor and a peer
+	$(need) requirements-bench.lock
+	@$(BIN)/python benchmarks/turns.py $(ARGS)
+
+# One after the other: what the runtime lock has pinned binds the two others. UPGRADE=1 takes newer versions.
+compile = @$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+lock:  ## Write the three locks anew from pyproject.toml (UPGRADE=1 for newer versions)
+	$(need)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
+	$(compile) --group install --output-file requirements.lock
+	$(compile) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	$(compile) --group bench --constraints requirements.lock --output-file requirements-bench.lock
+	@! grep -nE '://|^ *-(f|i)|--(index-url|extra-index-url|find-links)' requirements*.lock
+
+clean:  ## Remove .venv, caches and builds; never a journal
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## Show this
+	@awk -F ':  ## ' '/^[a-z]+:  ## / { printf "  make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
