@@ -13,7 +13,7 @@ from orchestrator.clock import Clock
 from orchestrator.errors import JournalBusy, JournalFull
 from orchestrator.guard.approval import EXPIRY
 from orchestrator.journal import own
-from orchestrator.journal.drafts import event_draft, intent_draft
+from orchestrator.journal.drafts import event_draft, intent_draft, outcome_draft
 from orchestrator.journal.journal import Journal
 from orchestrator.telemetry import Timings
 from orchestrator.types import Action, Draft, Event, Grant, Outcome, Record, Refusal
@@ -46,7 +46,7 @@ class Plans:
     async def conclude(self, outcome: Outcome, *, event: Event, position: int, following: Action | None) -> None:
         """Record an outcome, and in the same commit the announcement of the action that follows it."""
         made = own.outcome_event(outcome, cause=event, position=position, at=self._clock.now(), last=following is None)
-        drafts = [event_draft(made)]
+        drafts = [outcome_draft(made, cause=position)]
         if following and outcome.status == "succeeded":
             drafts.append(intent_draft(following, key=event.key, cause=position))
         await self.record(drafts)
@@ -68,10 +68,11 @@ class Plans:
         now = self._clock.now()
         if refusal.kind == "deny":
             made = own.refused_event(refusal, cause=event, position=position, at=now)
+            draft = outcome_draft(made, cause=position)
         else:
             expires = now + EXPIRY
-            made = own.approval_event(refusal, cause=event, position=position, at=now, expires=expires)
-        await self.record([event_draft(made)])
+            draft = event_draft(own.approval_event(refusal, cause=event, position=position, at=now, expires=expires))
+        await self.record([draft])
 
 
 async def together(plans: Sequence[Coroutine[None, None, None]]) -> None:

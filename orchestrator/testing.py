@@ -152,7 +152,7 @@ class MemoryJournal:
             raise JournalFull("the journal takes no more; nothing was stored", retry_after=5)
 
     def _store(self, draft: Draft, terms: bytes) -> Record | None:
-        if draft.kind == "event":
+        if draft.kind == "event" and not draft.cause:
             if (draft.id, draft.source) in self._known:
                 return None
             self._known.add((draft.id, draft.source))

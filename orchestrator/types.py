@@ -68,7 +68,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     kind: `event` (body: Event), `turn` (body: Turn), `intent` (body: Action, the next of a plan, about to be called),
         `cursor` (body: Cursor).
     id: the event's or action's id; for a turn the causing event's id.
-    cause: position of the event a turn or intent belongs to; 0 for events.
+    cause: position of the event a turn, intent or outcome belongs to; 0 for what came from elsewhere.
     body: canonical JSON.
     """
 

@@ -23,17 +23,22 @@ WAL_LIMIT = 16 * 1024 * 1024
 
 _PAGE = 4096
 
+_Behind = Callable[[Callable[[], int]], Future[int]]
+
 
 class Checkpoints:
     """Counts what is written and moves it when it is enough."""
 
-    def __init__(self, path: Path, *, hold: Callable[[], None], release: Callable[[], None]) -> None:
-        """Move the WAL of the journal at `path`; `hold` and `release` pause its writer."""
+    def __init__(self, path: Path, *, hold: Callable[[], None], behind: _Behind, release: Callable[[], None]) -> None:
+        """Move the WAL of the journal at `path`.
+
+        `hold` and `release` pause its writer; `behind` does something once the commit that runs has ended.
+        """
         self._loop = asyncio.get_running_loop()
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
         for pragma in ("synchronous = FULL", "fullfsync = ON", "checkpoint_fullfsync = ON", "wal_autocheckpoint = 0"):
             self._connection.execute(f"PRAGMA {pragma}")
-        self._hold, self._release = hold, release
+        self._hold, self._behind, self._release = hold, behind, release
         self._thread = ThreadPoolExecutor(1, "journal-checkpoint")
         self._pages = 0.0
         self._share = 1.0  # of the pages guessed, those that were really written; learnt from every checkpoint
@@ -46,7 +51,7 @@ class Checkpoints:
         pages = self._pages * self._share
         if pages >= PAGES and not self._running:
             self._running = True
-            self._move(then=self._pause)
+            self._told(self._thread.submit(self._checkpoint), self._pause)
         elif pages >= 2 * PAGES:  # the disk moves them more slowly than they come
             self._hold()
 
@@ -58,8 +63,7 @@ class Checkpoints:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
 
-    def _move(self, *, then: Callable[[Future[int]], None]) -> None:
-        future = self._thread.submit(self._checkpoint)
+    def _told(self, future: Future[int], then: Callable[[Future[int]], None]) -> None:
         future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(then, done))
 
     def _checkpoint(self) -> int:
@@ -69,7 +73,7 @@ class Checkpoints:
     def _pause(self, _: Future[int]) -> None:
         if not self._closed:
             self._hold()
-            self._move(then=self._finish)
+            self._told(self._behind(self._checkpoint), self._finish)
 
     def _finish(self, future: Future[int]) -> None:
         if self._closed:

@@ -15,6 +15,12 @@ def event_draft(event: Event) -> Draft:
     return Draft(kind="event", type=event.type, key=event.key, id=event.id, source=event.source, body=canonical(event))
 
 
+def outcome_draft(event: Event, *, cause: int) -> Draft:
+    """What became of an action for the event at position `cause`."""
+    body = canonical(event)
+    return Draft(kind="event", type=event.type, key=event.key, id=event.id, source=event.source, cause=cause, body=body)
+
+
 def turn_draft(turn: Turn, event: Event) -> Draft:
     """A turn, to be appended before Act."""
     return Draft(kind="turn", type=event.type, key=event.key, id=event.id, cause=turn.event, body=_encode(turn))

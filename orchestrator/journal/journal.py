@@ -51,8 +51,9 @@ class Journal(Reader, Protocol):
     ) -> list[Record | None]:
         """Store drafts in order, all or none, with the sources' new positions; resolves after the commit.
 
-        An event whose (source, id) is known is a duplicate: None in its place, and nothing stored for it. Positions
-        are stored also where every event was one. `reserved` drafts (outcomes, turns) have a place in the queue
+        An event whose (source, id) is known is a duplicate: None in its place, and nothing stored for it. An outcome,
+        which has its `cause`, is never one: the loop makes it once. Positions are stored also where every event was a
+        duplicate. `reserved` drafts (outcomes, turns) have a place in the queue
         however many wait. Whoever is cancelled meanwhile may have stored them.
 
         Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from orchestrator.errors import JournalError
-from orchestrator.journal.schema import open_to_read
+from orchestrator.journal.schema import PREFIX, SEGMENT_BITS, open_to_read
 from orchestrator.types import Record
 
 MOST_FOUND = 20
@@ -18,11 +18,19 @@ SHORTEST_PREFIX = 4
 _COLUMNS = "position, at, kind, type, key, id, source, cause, hash, body"
 _READ = f"SELECT {_COLUMNS} FROM records WHERE position > ?"  # noqa: S608  constants only
 _NAMED = f"""
-    WITH named AS (SELECT position FROM ids WHERE id >= ?1 AND id < ?2 ORDER BY id <> ?1, position LIMIT {MOST_FOUND})
-    SELECT {_COLUMNS} FROM records WHERE position IN (
+    WITH RECURSIVE
+    segments (segment) AS (
+        SELECT coalesce(max(position), 0) >> {SEGMENT_BITS} FROM records
+        UNION ALL SELECT segment - 1 FROM segments WHERE segment > 0),
+    named AS (SELECT position FROM ids WHERE id >= ?1 AND id < ?2 ORDER BY id <> ?1, position LIMIT {MOST_FOUND}),
+    found AS (
         SELECT position FROM named
-        UNION SELECT position FROM records WHERE cause > 0 AND cause IN named AND id >= ?1 AND id < ?2)
-    ORDER BY position LIMIT {MOST_FOUND}"""  # noqa: S608  constants only
+        UNION SELECT position FROM records WHERE cause > 0 AND kind <> 'event' AND cause IN named
+        UNION SELECT position FROM segments CROSS JOIN actions USING (segment) WHERE prefix >= ?3 AND prefix < ?4),
+    chosen AS (
+        SELECT position FROM records WHERE position IN found AND id >= ?1 AND id < ?2
+        ORDER BY id <> ?1, position LIMIT {MOST_FOUND})
+    SELECT {_COLUMNS} FROM records WHERE position IN chosen ORDER BY position"""  # noqa: S608  constants only
 
 
 class SqliteReader:
@@ -54,14 +62,10 @@ class SqliteReader:
 
     def read(self, *, after: int = 0, limit: int = 256, kind: str | None = None) -> list[Record]:
         """Records with a position above `after`, in order, at most `limit`."""
-        match kind:
-            case None:
-                rows = self._rows(f"{_READ} ORDER BY position LIMIT ?", after, limit)
-            case "event":  # most records are events: the table itself is their index
-                rows = self._rows(f"{_READ} AND kind = 'event' ORDER BY position LIMIT ?", after, limit)
-            case _:
-                where = "AND kind = ? AND kind <> 'event'"  # the second term is what the partial index asks for
-                rows = self._rows(f"{_READ} {where} ORDER BY position LIMIT ?", after, kind, limit)
+        if kind is None:
+            rows = self._rows(f"{_READ} ORDER BY position LIMIT ?", after, limit)
+        else:
+            rows = self._rows(f"{_READ} AND kind = ? ORDER BY position LIMIT ?", after, kind, limit)
         return [_record(row) for row in rows]
 
     def at(self, position: int) -> Record | None:
@@ -75,11 +79,13 @@ class SqliteReader:
         Turns are found through the event they belong to, whose id they carry.
         """
         behind = _next(id) if len(id) >= SHORTEST_PREFIX else f"{id}\0"
-        return [_record(row) for row in self._rows(_NAMED, id, behind)]
+        prefix = id[:PREFIX]
+        until = behind if len(id) < PREFIX else f"{prefix}\0"
+        return [_record(row) for row in self._rows(_NAMED, id, behind, prefix, until)]
 
     def caused_by(self, position: int) -> list[Record]:
         """Every turn and intent whose `cause` is this event position, in order."""
-        where = "cause = ? AND cause > 0 AND kind IN ('turn', 'intent') ORDER BY position"
+        where = "cause = ? AND cause > 0 AND kind <> 'event' ORDER BY position"
         rows = self._rows(f"SELECT {_COLUMNS} FROM records WHERE {where}", position)  # noqa: S608  constants only
         return [_record(row) for row in rows]
 

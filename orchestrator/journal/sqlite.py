@@ -35,7 +35,9 @@ class SqliteJournal(SqliteReader):
             super().__init__(path)
             undo.callback(super().close)
             self._writer = Writer(connection, path=path, clock=clock, max_queue=max_queue, committed=self._committed)
-            self._checkpoints = Checkpoints(path, hold=self._writer.hold, release=self._writer.release)
+            self._checkpoints = Checkpoints(
+                path, hold=self._writer.hold, behind=self._writer.behind, release=self._writer.release
+            )
             undo.pop_all()
         self._recent = Recent(self._writer.head)
         self._closed = False
@@ -77,8 +79,8 @@ class SqliteJournal(SqliteReader):
     ) -> list[Record | None]:
         """Store drafts in order, all or none, with the sources' new positions; resolves after the commit.
 
-        An event whose (source, id) is known is a duplicate: None in its place, and nothing stored for it. Whoever is
-        cancelled meanwhile hears so after the commit. `reserved` drafts have a place however many wait.
+        An event (but no outcome) whose (source, id) is known is a duplicate: None in its place, and nothing stored for
+        it. Whoever is cancelled meanwhile hears so after the commit. `reserved` drafts have a place however many wait.
 
         Raises:
             JournalFull: the queue or the disk is full; nothing was stored.

@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from time import perf_counter, thread_time
+from typing import TypeVar
 
 from orchestrator.clock import Clock
 from orchestrator.errors import JournalBroken, JournalBusy, JournalError, JournalFull
@@ -21,16 +22,19 @@ from orchestrator.journal import chain
 from orchestrator.journal.group import Ask, Group
 from orchestrator.journal.pace import Pace
 from orchestrator.journal.reader import SHORTEST_PREFIX, checksum
+from orchestrator.journal.schema import PREFIX, SEGMENT_BITS
 from orchestrator.types import Draft, Record
 
 _TRIES, _PAUSE = 50, 0.02  # a database that another program has locked is asked again for a second
 
 _INSERT = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _NAME = "INSERT OR IGNORE INTO ids VALUES (?, ?, ?)"
+_ACTION = "INSERT INTO actions VALUES (?, ?, ?)"
 _SOURCE = "INSERT INTO sources VALUES (?, ?) ON CONFLICT (uri) DO UPDATE SET position = excluded.position"
 _SNAPSHOT = "INSERT OR REPLACE INTO snapshots VALUES (1, ?, ?, ?)"
 _HEAD = "SELECT position, hash FROM records ORDER BY position DESC LIMIT 1"
 
+_Result = TypeVar("_Result")
 _Row = tuple[int, float, str, str, str, str, str, int, bytearray, bytearray, bytearray, bytearray]
 
 
@@ -78,6 +82,10 @@ class Writer:
     def hold(self) -> None:
         """Begin no commit until `release`; asks gather meanwhile."""
         self._held = True
+
+    def behind(self, work: Callable[[], _Result]) -> "Future[_Result]":
+        """Do something in the commit's thread, behind the commit that may be running there."""
+        return self._thread.submit(work)
 
     def release(self) -> None:
         """Go on."""
@@ -191,6 +199,7 @@ class Writer:
             self._load()
         rows = self._seal(group)
         connection.executemany(_INSERT, rows)
+        connection.executemany(_ACTION, _actions(group.stored))
         for ask in group.asks:
             if ask.positions:
                 connection.executemany(_SOURCE, ask.positions)
@@ -229,12 +238,19 @@ class Writer:
         return rows
 
     def _name(self, draft: Draft, position: int) -> bool:
-        """Enter an id; False for an event that is known."""
-        if draft.kind == "event":
-            return self._connection.execute(_NAME, (draft.id, draft.source, position)).rowcount > 0
-        if len(draft.id) >= SHORTEST_PREFIX and (draft.kind != "turn" or not draft.cause):
-            self._connection.execute(_NAME, (draft.id, position, position))
-        return True
+        """Enter an id; False for an event that is known. What has its cause in the journal is made once."""
+        if draft.cause or (draft.kind != "event" and len(draft.id) < SHORTEST_PREFIX):
+            return True
+        scope = draft.source if draft.kind == "event" else position
+        return self._connection.execute(_NAME, (draft.id, scope, position)).rowcount > 0
+
+
+def _actions(records: list[Record]) -> list[tuple[int, str, int]]:
+    return [
+        (record.position >> SEGMENT_BITS, record.id[:PREFIX], record.position)
+        for record in records
+        if record.cause and record.kind != "turn"
+    ]
 
 
 def _commit(connection: sqlite3.Connection) -> float:

@@ -1,6 +1,7 @@
 """Drafts for the journal's tests, short to write."""
 
 import msgspec
+from msgspec.structs import replace
 
 from orchestrator.clock import utc
 from orchestrator.types import Draft, Event, Json, Record
@@ -20,6 +21,10 @@ def turn(cause: Record) -> Draft:
 
 def intent(cause: Record, id_: str) -> Draft:
     return Draft(kind="intent", type="accounts.freeze", key=cause.key, id=id_, cause=cause.position, body=b"{}")
+
+
+def outcome(cause: Record, action: str) -> Draft:
+    return replace(event(f"{action}/action.succeeded", source="mdl:loop"), cause=cause.position)
 
 
 def cursor(through: int) -> Draft:

@@ -3,6 +3,7 @@
 import asyncio
 import resource
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -18,6 +19,8 @@ class Held:
     def __init__(self) -> None:
         self.holds = 0
         self.released = asyncio.Event()
+        self.thread = ThreadPoolExecutor(1)
+        self.behind = self.thread.submit
 
     def hold(self) -> None:
         self.holds += 1
@@ -35,8 +38,9 @@ async def given(path: Path) -> AsyncGenerator[tuple[Checkpoints, Held]]:
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("INSERT INTO snapshots VALUES (1, 1, x'', zeroblob(200000))")
         held = Held()
-        checkpoints = Checkpoints(path, hold=held.hold, release=held.released.set)
+        checkpoints = Checkpoints(path, hold=held.hold, behind=held.behind, release=held.released.set)
         yield checkpoints, held
+        held.thread.shutdown(wait=True)
         checkpoints.close()
 
 

@@ -16,7 +16,7 @@ from orchestrator.journal.remote import SOCKET, RemoteJournal, calls_of
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.testing import ManualClock, MemoryJournal
 from orchestrator.types import Draft, Record
-from tests.journal.drafts import cursor, event, intent, kept, turn
+from tests.journal.drafts import cursor, event, intent, kept, outcome, turn
 
 
 class Given:
@@ -233,6 +233,25 @@ async def test_find_gives_everything_a_prefix_names_oldest_first(journal: Journa
     assert journal.find("order-") == [causes[0], causes[1], more[0], more[1]]
     assert journal.find("order-1/") == [more[1]]
     assert journal.find("nobody") == []
+
+
+async def test_an_action_is_found_by_the_beginning_of_its_id_wherever_it_stands(journal: Journal) -> None:
+    (cause,) = kept(await journal.append([event("order-1")]))
+    one, other = f"{'ab' * 20}{'0' * 24}", f"{'ab' * 20}{'1' * 24}"
+    early = kept(await journal.append([intent(cause, one), outcome(cause, one)]))
+    await journal.append([cursor(1)] * 5000)  # more than one segment
+    late = kept(await journal.append([intent(cause, other), outcome(cause, other)]))
+    assert journal.find("abab") == [*early, *late]
+    assert journal.find(one[:20]) == [*early, *late]
+    assert journal.find(other[:45]) == late
+    assert journal.find(f"{one}/") == early[1:]
+    assert journal.find(one) == early
+    assert journal.find("abac") == []
+
+
+async def test_an_outcome_is_never_a_duplicate(journal: Journal) -> None:
+    (cause,) = kept(await journal.append([event("order-1")]))
+    assert len(kept(await journal.append([outcome(cause, "a" * 64), outcome(cause, "a" * 64)]))) == 2
 
 
 async def test_find_takes_every_character_for_itself(journal: Journal) -> None:
