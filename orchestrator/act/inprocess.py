@@ -1,10 +1,11 @@
-"""A server in this process, called directly (about 20 µs) instead of over a wire. `modules.py` finds it.
+"""A server in this process, called directly (`direct.py`) instead of over a wire. `modules.py` finds it.
 
 Tools that want a `Context`, and servers with a lifespan or middleware, are called through an in-memory Client.
 """
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from mcp import Client, MCPError
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 from orchestrator.act.arguments import Misfit
 from orchestrator.act.catalogue import catalogue
 from orchestrator.act.content import answer, clipped
+from orchestrator.act.direct import Direct, direct
 from orchestrator.act.server import Changed, Standing
 from orchestrator.act.tracing import carried, meta
 from orchestrator.errors import ToolError, ToolMissing, ToolUncertain
@@ -36,6 +38,7 @@ class InProcess:
         self._settings, self._server, self._changed = settings, server, changed
         self._client: Client | None = None
         self._by_client: frozenset[str] = frozenset()
+        self._direct: dict[str, Direct] = {}
         self._context = Context[Any, Any](mcp_server=server)  # one for all: who would look into it goes by the client
 
     async def own(self) -> None:
@@ -44,6 +47,7 @@ class InProcess:
             tools = catalogue(self.name, await self._server.list_tools(), self._settings)
             whole = _needs_client(self._server)
             self._by_client = frozenset(name for name in tools if whole or _wants_context(self._server, name))
+            self._direct = _called_directly(self._server, tools.keys() - self._by_client)
             if not (whole or self._by_client):
                 return await self._stay(Standing("up", tools))
             async with Client(self._server, cache=None) as self._client:
@@ -72,11 +76,15 @@ class InProcess:
                 detach(token)
         if isinstance(result, CallToolResult):
             return answer(result)
-        raise ToolError(f"`{self.name}.{tool}` wants to ask a person; the loop calls it with nobody there")
+        if isinstance(result, InputRequiredResult):
+            raise ToolError(f"`{self.name}.{tool}` wants to ask a person; the loop calls it with nobody there")
+        return result
 
     async def _result(
         self, tool: str, arguments: dict[str, Json], grant: Grant | None
-    ) -> CallToolResult | InputRequiredResult:
+    ) -> Json | CallToolResult | InputRequiredResult:
+        if tool in self._direct:
+            return await self._direct[tool](arguments)
         if self._client is not None and tool in self._by_client:
             extra = None if grant is None else RequestParamsMeta(**meta(grant))
             return await self._client.call_tool(tool, arguments, meta=extra)
@@ -116,6 +124,12 @@ def _needs_client(server: MCPServer[Any]) -> bool:
     """Whether something would be skipped by calling it directly: a lifespan, or middleware that is not the SDK's."""
     own = [part for part in server.middleware if not type(part).__module__.startswith("mcp.")]
     return server.settings.lifespan is not None or bool(own)
+
+
+def _called_directly(server: MCPServer[Any], names: Iterable[str]) -> dict[str, Direct]:
+    tools = {name: server._tool_manager.get_tool(name) for name in names}  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  no public way
+    ways = {name: direct(server, tool) for name, tool in tools.items() if tool is not None}
+    return {name: way for name, way in ways.items() if way is not None}
 
 
 def _wants_context(server: MCPServer[Any], name: str) -> bool:
