@@ -25,14 +25,13 @@ def misfit(tool: Tool, arguments: Mapping[str, Json]) -> str | None:
     if missing:
         return f"`{tool.name}` needs {_quoted(missing)}"
     names = schema.get("properties")
-    if not isinstance(names, dict) or schema.get("additionalProperties") or not _OPEN.isdisjoint(schema):
+    if not isinstance(names, dict):
         return None
     known = cast("dict[str, Json]", names)
-    unknown = arguments.keys() - known.keys()
-    if unknown:
-        takes = f"it takes {_quoted(known)}" if known else "it takes none"
-        return f"`{tool.name}` has no argument {_quoted(sorted(unknown))}; {takes}"
-    return None
+    if arguments.keys() <= known.keys() or schema.get("additionalProperties") or not _OPEN.isdisjoint(schema):
+        return None
+    takes = f"it takes {_quoted(known)}" if known else "it takes none"
+    return f"`{tool.name}` has no argument {_quoted(sorted(arguments.keys() - known.keys()))}; {takes}"
 
 
 def _quoted(names: Mapping[str, Json] | list[str]) -> str:

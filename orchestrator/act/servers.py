@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Self
 
 from orchestrator.act.arguments import Misfit, misfit
+from orchestrator.act.limits import Limits
 from orchestrator.act.results import decode, encode, summary
 from orchestrator.act.retry import Attempt, again
 from orchestrator.act.server import Server, Standing
@@ -47,6 +48,7 @@ class Servers:
         self._servers: dict[str, Server] = {}
         self._tools: dict[str, Tool] = {}
         self._news = asyncio.Event()
+        self._limits = Limits()
         self._group = asyncio.TaskGroup()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -116,7 +118,8 @@ class Servers:
             ToolMissing: no such tool, or its server is down.
             ToolError: the tool is not known to be read-only, it failed, or its result is too large to judge by.
         """
-        _, tool = await self._find(call.tool, self._deadline(call.tool))
+        server, own = self._addressed(call.tool)
+        tool = await self._tool(server, own, self._deadline(server))
         if not tool.read_only:
             raise ToolError(f"`{call.tool}` is not known to be read-only, so it may only be called as an action")
         last, _ = await self._attempts(call.tool, call.args, None)
@@ -126,25 +129,29 @@ class Servers:
 
     async def _attempts(self, name: str, arguments: dict[str, Json], grant: Grant | None) -> tuple[Attempt, int]:
         try:
-            deadline = self._deadline(name)
+            server, own = self._addressed(name)
         except ToolMissing as error:
             return Attempt(status="failed", error=error), 1
-        first = await self._attempt(name, arguments, grant, deadline)
+        deadline = self._deadline(server)
+        first = await self._attempt(server, own, arguments, grant, deadline)
         if not first.repeatable:
             return first, 1
         left = deadline - asyncio.get_running_loop().time()
         return await again(
-            first, lambda: self._attempt(name, arguments, grant, deadline), within=left, random=self._random
+            first, lambda: self._attempt(server, own, arguments, grant, deadline), within=left, random=self._random
         )
 
-    async def _attempt(self, name: str, arguments: dict[str, Json], grant: Grant | None, deadline: float) -> Attempt:
+    async def _attempt(
+        self, server: Server, own: str, arguments: dict[str, Json], grant: Grant | None, deadline: float
+    ) -> Attempt:
         try:
-            server, tool = await self._find(name, deadline)
+            tool = await self._tool(server, own, deadline)
         except ToolMissing as error:
             return Attempt(status="failed", error=error)
         repeatable = tool.read_only or tool.idempotent
         try:
-            return Attempt(status="succeeded", result=await self._result(server, tool, arguments, grant, deadline))
+            value = await self._value(server, tool, arguments, grant, deadline)
+            return Attempt(status="succeeded", result=self._kept(value, tool, grant))
         except Misfit as error:
             return Attempt(status="failed", error=error)
         except ToolUncertain as error:
@@ -153,19 +160,19 @@ class Servers:
         except ToolError as error:
             return Attempt(status="failed", error=error, repeatable=repeatable)
 
-    async def _result(
+    async def _value(
         self, server: Server, tool: Tool, arguments: dict[str, Json], grant: Grant | None, deadline: float
     ) -> Json:
         if wrong := misfit(tool, arguments):
             raise Misfit(wrong)
-        limit = asyncio.timeout_at(deadline)
+        limit = self._limits.until(deadline)
         try:
-            async with limit:
-                value = await server.call(tool.name.partition(".")[2], arguments, grant)
+            with limit:
+                return await server.call(tool.name.partition(".")[2], arguments, grant)
         except TimeoutError as error:
             raise ToolUncertain(f"`{tool.name}` did not end within {server.timeout:g} s") from error
         except ToolError as error:
-            if limit.expired():
+            if limit.expired:
                 raise ToolUncertain(f"`{tool.name}` did not end within {server.timeout:g} s: {error}") from error
             raise
         except asyncio.CancelledError as error:
@@ -173,6 +180,9 @@ class Servers:
             if task is None or task.cancelling():
                 raise
             raise ToolUncertain(f"`{tool.name}` cancelled itself") from error
+
+    def _kept(self, value: Json, tool: Tool, grant: Grant | None) -> Json:
+        """The value as the journal will give it back; of a large one a summary, or for a read an error."""
         encoded = encode(value)
         if len(encoded) <= self._max_result:
             return decode(encoded)
@@ -180,21 +190,25 @@ class Servers:
             raise Misfit(f"`{tool.name}` answers {len(encoded)} bytes, over {self._max_result}; ask it for less")
         return summary(encoded)
 
-    async def _find(self, name: str, deadline: float) -> tuple[Server, Tool]:
-        """The server and the tool; waits while the server is starting."""
-        owner, _, own = name.partition(".")
-        server = self._server(owner)
+    async def _tool(self, server: Server, own: str, deadline: float) -> Tool:
+        """The tool of that name; waits while the server is starting."""
         if server.standing.state == "starting":
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
                     await self._until(lambda: server.standing.state != "starting")
         standing = server.standing
         if standing.state != "up":
-            raise ToolMissing(f"server `{owner}` is {standing.state}: {standing.reason or 'no answer yet'}")
-        if own not in standing.tools:
+            raise ToolMissing(f"server `{server.name}` is {standing.state}: {standing.reason or 'no answer yet'}")
+        tool = standing.tools.get(own)
+        if tool is None:
             near = difflib.get_close_matches(own, standing.tools, 1)
-            raise ToolMissing(f"server `{owner}` has no tool `{own}`" + (f"; is it `{near[0]}`?" if near else ""))
-        return server, standing.tools[own]
+            hint = f"; is it `{near[0]}`?" if near else ""
+            raise ToolMissing(f"server `{server.name}` has no tool `{own}`{hint}")
+        return tool
+
+    def _addressed(self, name: str) -> tuple[Server, str]:
+        owner, _, own = name.partition(".")
+        return self._server(owner), own
 
     def _server(self, name: str) -> Server:
         if name not in self._servers:
@@ -202,8 +216,9 @@ class Servers:
             raise ToolMissing(f"there is no server `{name}`; [mcpServers] has {known}")
         return self._servers[name]
 
-    def _deadline(self, name: str) -> float:
-        return asyncio.get_running_loop().time() + self._server(name.partition(".")[0]).timeout
+    @staticmethod
+    def _deadline(server: Server) -> float:
+        return asyncio.get_running_loop().time() + server.timeout
 
     def _refuse_failed(self, modules: Iterable[str]) -> None:
         for name in modules:
