@@ -45,12 +45,14 @@ class Group:
     def add(self, ask: Ask) -> None:
         """Let an ask share this commit."""
         self.asks.append(ask)
-        self.records += len(ask.drafts)
-        self.bytes += sum([len(draft.body) for draft in ask.drafts])
+        count = len(ask.drafts)
+        self.records += count
+        for draft in ask.drafts:
+            self.bytes += len(draft.body)
         if ask.snapshot is not None:
             self.bytes += len(ask.snapshot[1])
         if not ask.reserved:
-            self.counted += len(ask.drafts)
+            self.counted += count
 
     @property
     def full(self) -> bool:

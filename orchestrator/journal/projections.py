@@ -5,7 +5,7 @@ reads only records, never a clock. It decides nothing.
 """
 
 from bisect import bisect_right, insort
-from contextlib import suppress
+from itertools import islice
 
 import msgspec
 
@@ -63,8 +63,10 @@ def fold_event(state: State, event: Event, record: Record) -> None:
     """Fold an event that stands at a position."""
     state.counts.events += 1
     if event.own:
-        with suppress(msgspec.ValidationError):  # not made by this MDL; it may not keep the journal from being read
+        try:
             _fold_own(state, event, record)
+        except msgspec.ValidationError:
+            return  # not made by this MDL; it may not keep the journal from being read
     elif event.type in state.observed or len(state.observed) < KEPT_TYPES:  # producers may invent types without end
         state.observed.setdefault(event.type, Observed()).observe(event.data)
 
@@ -125,6 +127,8 @@ def change_goal(goals: dict[str, GoalVersion], event: Event, *, position: int) -
 
 def _fold_own(state: State, event: Event, record: Record) -> None:
     match event.type:
+        case _ if event.type.startswith(own.ACTION):
+            _fold_outcome(state, msgspec.convert(event.data, own.ActionData), record)
         case own.GOAL_SET | own.GOAL_PAUSED | own.GOAL_RESUMED | own.GOAL_REMOVED:
             _fold_goal(state, event, record.position)
         case own.APPROVAL_REQUESTED:
@@ -135,8 +139,6 @@ def _fold_own(state: State, event: Event, record: Record) -> None:
             _fold_answer(state, event.type, msgspec.convert(event.data, own.VerdictData))
         case own.WANT_HELD | own.WANT_MISSED:
             _fold_want(state, msgspec.convert(event.data, own.WantData))
-        case _ if event.type.startswith(own.ACTION):
-            _fold_outcome(state, msgspec.convert(event.data, own.ActionData), record)
         case _:
             pass
 
@@ -205,8 +207,8 @@ def _progress(state: State, goal: str, at: float, *, stopped: bool) -> None:
 def _follow(state: State, judgement: Judgement, step: str) -> None:
     # Also what was refused: its event may cause an action, and a chain of refusals has to end like any other.
     state.lineages[judgement.action] = (*judgement.situation.lineage, step)
-    if len(state.lineages) > _KEPT_LINEAGES:
-        state.lineages.pop(next(iter(state.lineages)))
+    if len(state.lineages) > 2 * _KEPT_LINEAGES:  # half at once: a dict is slow to find what is first in it now
+        state.lineages = dict(islice(state.lineages.items(), _KEPT_LINEAGES, None))
 
 
 def _spend(state: State, judgement: Judgement, *, goal: str, subject: str | None) -> None:
