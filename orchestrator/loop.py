@@ -1,8 +1,8 @@
 """The loop: journal → turns → journal, for ever. Order and concurrency live here.
 
-It follows the journal in position order: folds each record, orients each event, then hands it to the lane of its key.
-There the turn is decided, guarded, committed, carried out and concluded before the next event of that key begins. It
-chooses nothing itself; `turn.Stages` does. Above it: control and the doors.
+It follows the journal in position order: folds each record, has the line orient each event, and hands it to the lane of
+its key. There the turn is decided, guarded, committed, carried out and concluded before the next event of that key
+begins. It chooses nothing itself; `turn.Stages` does. Above it: control and the doors.
 
 A turn that fails inside MDL is to the loop what a crash is to the process, for this one turn: it is logged with its
 traceback, the event stays unfinished, everything else goes on, and the next start takes it up by the crash rule.
@@ -29,6 +29,7 @@ from orchestrator.journal.snapshots import load
 from orchestrator.journal.state import Pending, goal_id
 from orchestrator.judging import Verdicts, let_of
 from orchestrator.lanes import Lanes
+from orchestrator.line import Line
 from orchestrator.plans import Plans, together
 from orchestrator.progress import Progress
 from orchestrator.settings import LoopSettings
@@ -68,6 +69,7 @@ class Loop:
             journal, self.state, self._progress, self._plans, spawn=self._spawn, every=snapshot_every
         )
         self._ahead = Ahead(self.state, stages.orienting.version)
+        self._line = Line(stages.orienting, self._ahead, spawn=self._beside_the_reader)
         self._goals = self.state.goals_at_cursor()
         self._turned = set[int]()
         self._stopping = asyncio.Event()
@@ -147,19 +149,17 @@ class Loop:
             return
         pending = self.state.pending.get(event.causationid or "") if event.type == own.APPROVAL_GRANTED else None
         if pending is not None and pending.granted_by is not None:
-            self._put(event, record, partial(self._approved_turn, event, record, pending))
+            work = partial(self._approved_turn, event, record, pending)
+            await self._line.follow(event, record, partial(self._put, event, record, work))
         else:
-            await self._orient(event, record)
+            then = partial(self._oriented, event, record)
+            await self._line.orient(event, record, lineage=self.state.lineage(event), then=then)
 
-    async def _orient(self, event: Event, record: Record) -> None:
-        began, lineage = perf_counter(), self.state.lineage(event)
-        touches = await self._stages.orient(event, self._ahead, record=record, lineage=lineage)
-        if not touches:
+    def _oriented(self, event: Event, record: Record, touches: tuple[Touch, ...], seconds: float) -> None:
+        if touches:
+            self._put(event, record, partial(self._turn, event, record, touches, {"orient": seconds}))
+        else:
             self._progress.finish(record.position)
-            return
-        self._ahead.add(touches, position=record.position, at=record.at)
-        seconds = {"orient": perf_counter() - began}
-        self._put(event, record, partial(self._turn, event, record, touches, seconds))
 
     async def _hear(self, event: Event, record: Record, *, new: bool) -> None:
         """What the loop itself has to do about one of its own events, whoever's goals it touches besides."""
@@ -256,6 +256,9 @@ class Loop:
             own.APPROVAL_EXPIRED, pending.data.action, by="nobody", subject=pending.subject, at=self._clock.now()
         )
         await self._plans.record([event_draft(made)])
+
+    def _beside_the_reader(self, position: int, work: _Work) -> None:
+        self._spawn(partial(self._whole, position, work), "orient")
 
     def _spawn(self, work: _Work, name: str) -> asyncio.Task[None]:
         task = self._tasks.create_task(self._beside(work, name), name=name)

@@ -11,10 +11,10 @@ from orchestrator.guard.depth import ended
 from orchestrator.guard.freshness import stale
 from orchestrator.journal.state import State
 from orchestrator.orient.conditions import outcome
-from orchestrator.orient.enrich import Lets, Read
+from orchestrator.orient.enrich import Lets, Read, Slots
 from orchestrator.orient.index import Compiled, GoalIndex
 from orchestrator.orient.meaning import Meaning
-from orchestrator.orient.orientation import Finder, orient
+from orchestrator.orient.orientation import Finder, Sighting, orient, sight
 from orchestrator.types import Event, GoalVersion, Json, Record, Touch, WindowState
 
 _KEPT_ERRORS = 200
@@ -40,7 +40,7 @@ class Orienting:
         """Read `let`s with `read`; `meaning` finds goals without `on`, and where it is unsure a `model` is to judge."""
         self._read, self._meaning = read, meaning
         self._finder: Finder | None = ForModel(meaning) if meaning and model else meaning
-        self._index = GoalIndex(())
+        self._index, self._slots = GoalIndex(()), Slots()
         self._compiled: dict[str, Compiled] = {}
         self.errors: Counter[tuple[str, str]] = Counter()
 
@@ -72,21 +72,29 @@ class Orienting:
             record: where the event stands.
             lineage: the actions that led to it.
         """
-        if not self._index.meant and not self._index.on(event.type):
+        sighting = await self.sight(event, record=record, lineage=lineage)
+        if sighting is None:
             return ()
-        found = await orient(
-            event,
-            position=record.position,
-            at=record.at,
-            index=self._index,
-            states=windows.window,
-            read=self._read,
-            meaning=self._finder,
-        )
-        for name, text in found.errors.items():
+        await self.fill(sighting)
+        return self.weigh(sighting, windows, record=record)
+
+    async def sight(self, event: Event, *, record: Record, lineage: tuple[str, ...] = ()) -> Sighting | None:
+        """The first step: the goals that an event may touch, as far as no `let` and no window has to say."""
+        sighting = await sight(event, index=self._index, meaning=self._finder)
+        if sighting is not None:
+            end = ended(lineage) if lineage else None
+            sighting.stop(lambda goal: end or stale(goal, event, record.at))
+        return sighting
+
+    async def fill(self, sighting: Sighting) -> None:
+        """The second: what `let`s have to say. Goals may change meanwhile; it stays with those it was sighted by."""
+        await sighting.fill(self._read, self._slots)
+
+    def weigh(self, sighting: Sighting, windows: Windows, *, record: Record) -> tuple[Touch, ...]:
+        """The last, in position order among events that share a window: what windows have to say."""
+        for name, text in sighting.errors.items():
             self._complain(name, text)
-        end = ended(lineage)
-        return tuple(self._heard(touch, event, record.at, end=end) for touch in found.orientation.touches)
+        return sighting.weigh(windows.window, position=record.position, at=record.at)
 
     async def examine(self, event: Event, version: GoalVersion) -> str:
         """Say why an event does not touch a goal version, by the same code that looks for touches.
@@ -119,10 +127,6 @@ class Orienting:
             return far
         seen = ", ".join(f"{'.'.join(path)} = {_at(known, path)!r}" for path in sorted(conditions.when.reads))
         return f"`when` is false: {goal.when} ({seen})"
-
-    def _heard(self, touch: Touch, event: Event, at: float, *, end: str | None) -> Touch:
-        stopped = end or stale(self._compiled[touch.goal].version.goal, event, at)
-        return touch if stopped is None else replace(touch, stopped=stopped, by=None)  # and does not count either
 
     def _complain(self, goal: str, text: str) -> None:
         if len(self.errors) < _KEPT_ERRORS or (goal, text) in self.errors:

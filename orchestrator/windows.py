@@ -53,7 +53,7 @@ def compile_window(window: Window) -> CompiledWindow:
     return CompiledWindow(window, _span(window.within), _span(window.once_within))
 
 
-def judge(window: CompiledWindow, state: WindowState, *, position: int, at: float) -> Verdict:
+def weigh(window: CompiledWindow, state: WindowState, *, position: int, at: float) -> Verdict:
     """Say whether an event that passed `on` and `when` makes the window fire. Changes nothing.
 
     Args:

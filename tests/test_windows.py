@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from orchestrator.errors import SettingsError
 from orchestrator.types import Json, Window, WindowState
-from orchestrator.windows import MAX_COUNT, Verdict, compile_window, fired, hit, judge, key
+from orchestrator.windows import MAX_COUNT, Verdict, compile_window, fired, hit, key, weigh
 
 CASES: dict[str, Any] = json.loads((Path(__file__).parent / "cases" / "windows.json").read_text(encoding="utf-8"))
 EPOCH = 1_800_000_000.0
@@ -28,7 +28,7 @@ def test_a_window_fires_as_its_truth_table_says(case: dict[str, Any], start: flo
     verdicts: list[Verdict] = []
     for event in case["events"]:
         by, position, at = key(event.get("by")), event["position"], start + event["at"]
-        verdicts.append(judge(window, states[by], position=position, at=at))
+        verdicts.append(weigh(window, states[by], position=position, at=at))
         states[by] = hit(window, states[by], position=position, at=at)
         if verdicts[-1].fires:
             states[by] = fired(states[by], position=position, at=at)
@@ -76,7 +76,7 @@ def test_a_state_stays_small_however_long_it_is_blocked() -> None:
     for position in range(2, 500):
         state = hit(window, state, position=position, at=82_000.0 + position)
     assert len(state.hits) < 100
-    assert judge(window, state, position=500, at=82_800.0).reason == "fired 23h ago, at most once per 1d"
+    assert weigh(window, state, position=500, at=82_800.0).reason == "fired 23h ago, at most once per 1d"
     state = hit(window, state, position=501, at=90_000.0)
     assert state.hits == [(501, 90_000.0)]
 
@@ -84,16 +84,16 @@ def test_a_state_stays_small_however_long_it_is_blocked() -> None:
 def test_a_verdict_says_its_numbers() -> None:
     window = compile_window(Window(count=3, within="1h"))
     state = hit(window, WindowState(), position=1, at=EPOCH)
-    assert judge(window, state, position=2, at=EPOCH + 5) == Verdict(fires=False, reason="2 of 3 within 1h", count=2)
+    assert weigh(window, state, position=2, at=EPOCH + 5) == Verdict(fires=False, reason="2 of 3 within 1h", count=2)
     once = compile_window(Window(once_within="1h"))
-    assert judge(once, WindowState(), position=1, at=EPOCH).reason == "not fired within 1h"
-    again = judge(once, fired(WindowState(), position=1, at=EPOCH), position=2, at=EPOCH + 725)
+    assert weigh(once, WindowState(), position=1, at=EPOCH).reason == "not fired within 1h"
+    again = weigh(once, fired(WindowState(), position=1, at=EPOCH), position=2, at=EPOCH + 725)
     assert again == Verdict(fires=False, reason="fired 12m ago, at most once per 1h", count=1)
 
 
 def test_an_event_before_the_last_firing_fires_no_more() -> None:
     window = compile_window(Window(count=1, within="1h"))
-    assert not judge(window, WindowState([], EPOCH, 7), position=7, at=EPOCH).fires
+    assert not weigh(window, WindowState([], EPOCH, 7), position=7, at=EPOCH).fires
 
 
 @pytest.mark.parametrize(

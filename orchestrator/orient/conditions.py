@@ -27,7 +27,7 @@ class Conditions(Struct, frozen=True):
     """What a goal asks of an event, compiled.
 
     when: None always holds.
-    window: None always fires. by: what keeps its keys apart; None is the subject.
+    window: None always fires. by: what keeps its keys apart; None is the subject. by_let: whether it reads a `let`.
     before: the `let` names that `when` reads, directly or through others; after: all others. Both in order.
     needs: for each `let`, the earlier ones it reads.
     """
@@ -35,6 +35,7 @@ class Conditions(Struct, frozen=True):
     when: Expression | None
     window: CompiledWindow | None
     by: Expression | None
+    by_let: bool
     before: tuple[str, ...]
     after: tuple[str, ...]
     needs: dict[str, frozenset[str]]
@@ -86,6 +87,7 @@ def compile_goal(goal: Goal) -> Conditions:
         when=when,
         window=window,
         by=None if by is None or by.text.strip() == _SUBJECT else by,
+        by_let=bool(_read_by([by] if by else (), goal.let)),
         before=tuple(name for name in goal.let if name in before),
         after=tuple(name for name in goal.let if name not in before),
         needs=needs,

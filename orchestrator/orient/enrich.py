@@ -34,12 +34,26 @@ class Filled(Struct, frozen=True):
     error: str | None = None
 
 
+class Slots:
+    """How many calls of one server may run at a time, whichever events they are for; the others wait their turn."""
+
+    def __init__(self, width: int = 16) -> None:
+        """So many of each."""
+        self._width = width
+        self._servers: dict[str, asyncio.Semaphore] = {}
+
+    def of(self, tool: str) -> asyncio.Semaphore:
+        """The slots of the server that has a tool."""
+        server = tool.partition(".")[0]
+        return self._servers.setdefault(server, asyncio.Semaphore(self._width))
+
+
 class Lets:
     """The calls made for one event; the same call with the same arguments is made once."""
 
-    def __init__(self, read: Read, *, timeout: float = 10.0) -> None:
-        """Read with `read`, at most `timeout` seconds for each call."""
-        self._read, self._timeout = read, timeout
+    def __init__(self, read: Read, *, timeout: float = 10.0, slots: Slots | None = None) -> None:
+        """Read with `read`, at most `timeout` seconds for each call, and as many at a time as there are `slots`."""
+        self._read, self._timeout, self._slots = read, timeout, slots or Slots()
         self._answers: dict[bytes, asyncio.Future[Answer]] = {}
 
     async def fill(
@@ -84,7 +98,7 @@ class Lets:
 
     async def _make(self, call: Call, answer: asyncio.Future[Answer]) -> None:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with self._slots.of(call.tool), asyncio.timeout(self._timeout):
                 answer.set_result(_bounded(await self._read(call)))
         except TimeoutError:
             answer.set_result(Answer(error=f"no answer within {self._timeout:g} s"))

@@ -14,7 +14,7 @@ from msgspec import Struct
 from orchestrator.errors import GoalError
 from orchestrator.expressions import Sieve
 from orchestrator.orient.conditions import Conditions, compile_goal
-from orchestrator.types import OWN, Goal, GoalVersion, Json
+from orchestrator.types import OWN, Goal, GoalVersion, Json, Touch
 
 _GLOB = re.compile(r"[*?\[]")
 _TYPES, _GROUPS = 4096, 256  # types and sets of goals remembered: producers may invent types without end
@@ -26,12 +26,12 @@ _Value = TypeVar("_Value")
 
 
 class Compiled(Struct, frozen=True):
-    """A goal version ready to be asked; `name` is `id@version`, `reason` why it is touched when it is."""
+    """A goal version ready to be asked; `name` is `id@version`, `touch` what it comes to when nothing stops it."""
 
     name: str
     version: GoalVersion
     conditions: Conditions
-    reason: str
+    touch: Touch
 
 
 class GoalIndex:
@@ -87,7 +87,7 @@ class GoalIndex:
         try:
             conditions = compile_goal(goal.goal)
             reason = f"`{conditions.when.text[:_LONGEST]}` holds" if conditions.when else "`on` names it"
-            return Compiled(goal.name, goal, conditions, reason)
+            return Compiled(goal.name, goal, conditions, Touch(goal=goal.name, reason=reason))
         except GoalError as error:  # it compiled when it was set, perhaps with another version of the library
             self.broken[goal.name] = str(error)
             return None

@@ -1,11 +1,14 @@
-"""Event to Orientation: index, `let`, `when`, window; or meaning, then the same. Values in, a value out.
+"""Event to Orientation in three steps: sight (index, `when`), fill (`let`), weigh (windows). Values in, a value out.
 
-It judges windows on the state it is shown and changes none: whoever keeps the states folds the touches afterwards. A
-touch with `by` was counted (`windows.hit`); without `stopped` it fired as well (`windows.fired`).
+Only `fill` waits for a tool, and it looks at no other event: it may run for many at a time. `weigh` looks at the
+windows it is shown, so events that share one come to it in position order. It changes none: whoever keeps the states
+folds the touches afterwards. A touch with `by` was counted (`windows.hit`); without `stopped` it fired as well
+(`windows.fired`).
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
@@ -14,10 +17,10 @@ from msgspec.structs import replace
 from orchestrator.errors import EvaluationError, MDLError
 from orchestrator.expressions import event_variables
 from orchestrator.orient.conditions import key_of, outcome
-from orchestrator.orient.enrich import Lets, Read
+from orchestrator.orient.enrich import Lets, Read, Slots
 from orchestrator.orient.index import Compiled, GoalIndex
-from orchestrator.types import Event, Orientation, Touch, WindowState
-from orchestrator.windows import judge
+from orchestrator.types import Event, Goal, Orientation, Touch, WindowState
+from orchestrator.windows import CompiledWindow, weigh
 
 States: TypeAlias = Callable[[str, str], WindowState]
 """The window of a goal (by name, `id@version`) for a key."""
@@ -59,70 +62,146 @@ async def orient(
         read: calls the read-only tools of `let`.
         meaning: finds the goals without `on`.
     """
-    by_meaning = meaning if index.meant and not event.own else None
-    if by_meaning is None and not index.on(event.type):
+    sighting = await sight(event, index=index, meaning=meaning)
+    if sighting is None:
         return Oriented(Orientation(position), {})
-    asking = _Asking(event, position=position, at=at, states=states, read=read)
-    found = [(one, Touch(goal=one.name, reason=one.reason)) for one in index.may_hold(event.type, asking.variables)]
-    if by_meaning is not None:
+    await sighting.fill(read)
+    touches = sighting.weigh(states, position=position, at=at)
+    return Oriented(Orientation(position, touches), sighting.errors)
+
+
+async def sight(event: Event, *, index: GoalIndex, meaning: Finder | None = None) -> "Sighting | None":
+    """Find the goals an event may touch, by its type and by its meaning; None where there can be none."""
+    sighting: Sighting | None = None
+    if index.on(event.type):
+        sighting = Sighting(event)
+        for one in index.may_hold(event.type, sighting.variables):
+            sighting.see(one, one.touch)
+    if meaning is not None and index.meant and not event.own:
+        sighting = sighting or Sighting(event)
         try:
-            meant = await by_meaning.find(event)
+            found = await meaning.find(event)
         except MDLError as error:  # goals that name the type still have to hear of it
-            asking.errors.update(dict.fromkeys(index.meant, str(error)))
-            meant = []
-        found += [(index.meant[touch.goal], touch) for touch in meant if touch.goal in index.meant]
-    touches = await asking.all(found)
-    touches.sort(key=lambda touch: touch.fit, reverse=True)
-    return Oriented(Orientation(position, tuple(touches)), asking.errors)
+            sighting.errors.update(dict.fromkeys(index.meant, str(error)))
+            return sighting
+        for touch in found:
+            if (one := index.meant.get(touch.goal)) is not None:
+                sighting.see(one, touch)
+    return sighting
 
 
-class _Asking:
-    """One event's goals, each asked in the order `let`, `when`, the other `let`s, window."""
+class Sighting:
+    """One event's goals, each asked in the order `let`, `when`, the other `let`s, window.
 
-    def __init__(self, event: Event, *, position: int, at: float, states: States, read: Read) -> None:
-        self.variables = event_variables(event)
+    Attributes:
+        event: what happened.
+        variables: the event as CEL reads it.
+        errors: by goal, why a `when` had no answer.
+        touches: those whose `when` holds, and those of `open`.
+        open: places in `touches` that wait for `let`s.
+    """
+
+    __slots__ = ("_goals", "errors", "event", "open", "touches", "variables")
+
+    def __init__(self, event: Event) -> None:
+        """Nothing is found yet."""
+        self.event, self.variables = event, event_variables(event)
         self.errors: dict[str, str] = {}
-        self._position, self._at, self._states, self._lets = position, at, states, Lets(read)
+        self.touches: list[Touch | None] = []
+        self.open: list[int] = []
+        self._goals: list[Compiled] = []
 
-    async def all(self, found: Sequence[tuple[Compiled, Touch]]) -> list[Touch]:
-        if any(one.conditions.needs for one, _ in found):
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._ask(one, touch)) for one, touch in found]
-            touches = [task.result() for task in tasks]
+    def see(self, one: Compiled, found: Touch) -> None:
+        """Take up a goal, unless its `when` asks for no `let` and does not hold."""
+        conditions = one.conditions
+        if conditions.before:
+            self.open.append(len(self.touches))
+        elif conditions.when is not None and not self._holds(one, found):
+            return
+        elif conditions.after and found.stopped is None:
+            self.open.append(len(self.touches))
+        self._goals.append(one)
+        self.touches.append(found)
+
+    async def fill(self, read: Read, slots: Slots | None = None) -> None:
+        """Make the calls of all `let`s, at once where none needs another, and ask what waited for them."""
+        if not self.open:
+            return
+        lets = Lets(read, slots=slots)
+        if len(self.open) == 1:
+            self.touches[self.open[0]] = await self._filled(self.open[0], lets)
         else:
-            touches = [await self._ask(one, touch) for one, touch in found]
-        return [touch for touch in touches if touch is not None]
+            async with asyncio.TaskGroup() as group:
+                tasks = {place: group.create_task(self._filled(place, lets)) for place in self.open}
+            for place, task in tasks.items():
+                self.touches[place] = task.result()
+        self.open = []
 
-    async def _ask(self, one: Compiled, found: Touch) -> Touch | None:
-        touch = await self._fill(one, one.conditions.before, replace(found, stopped=None) if found.stopped else found)
-        if touch.stopped:
-            return touch
+    def windows(self) -> Iterator[tuple[str, str | None]]:
+        """The windows it may be judged by: goal and key; without a key where only `let`s can tell it."""
+        for one, touch in zip(self._goals, self.touches, strict=True):
+            conditions = one.conditions
+            if conditions.window is None or touch is None or touch.stopped:
+                continue
+            if conditions.by_let:
+                yield one.name, None
+                continue
+            with suppress(EvaluationError):  # such a touch will be stopped
+                yield one.name, key_of(conditions, self.variables)
+
+    def stop(self, stops: Callable[[Goal], str | None]) -> None:
+        """Stop what something else speaks against: it counts in no window."""
+        for place, touch in enumerate(self.touches):
+            if touch is not None and (reason := stops(self._goals[place].version.goal)) is not None:
+                self.touches[place] = replace(touch, stopped=reason)
+
+    def weigh(self, states: States, *, position: int, at: float) -> tuple[Touch, ...]:
+        """The touches, best first, each by its window as the events before have left it."""
+        touches: list[Touch] = []
+        for one, touch in zip(self._goals, self.touches, strict=True):
+            if touch is None:
+                continue
+            window = one.conditions.window
+            if window is not None and touch.stopped is None:
+                touch = self._weigh(one, touch, window, states, position=position, at=at)  # noqa: PLW2901  as weighed
+            touches.append(touch)
+        if len(touches) > 1:
+            touches.sort(key=lambda touch: touch.fit, reverse=True)
+        return tuple(touches)
+
+    def _holds(self, one: Compiled, touch: Touch) -> bool:
         held = outcome(one.conditions.when, {**self.variables, **touch.let} if touch.let else self.variables)
-        if held is not True:
-            if held is not False:
-                self.errors[one.name] = held
-            return None
-        if found.stopped:
-            return replace(touch, stopped=found.stopped)
-        touch = await self._fill(one, one.conditions.after, touch)
-        return touch if touch.stopped else self._judge(one, touch)
+        if held.__class__ is str:
+            self.errors[one.name] = str(held)
+        return held is True
 
-    async def _fill(self, one: Compiled, names: Sequence[str], touch: Touch) -> Touch:
+    async def _filled(self, place: int, lets: Lets) -> Touch | None:
+        one, found = self._goals[place], self.touches[place]
+        if found is None:
+            return None
+        touch = found
+        if one.conditions.before:
+            touch = await self._let(one, one.conditions.before, replace(found, stopped=None), lets)
+            if touch.stopped is None and not self._holds(one, touch):
+                return None
+        if found.stopped is not None:
+            return replace(touch, stopped=found.stopped)
+        return touch if touch.stopped else await self._let(one, one.conditions.after, touch, lets)
+
+    async def _let(self, one: Compiled, names: Sequence[str], touch: Touch, lets: Lets) -> Touch:
         if not names:
             return touch
         conditions, known = one.conditions, {**self.variables, **touch.let}
-        filled = await self._lets.fill(one.version.goal.let, names, known, needs=conditions.needs)
+        filled = await lets.fill(one.version.goal.let, names, known, needs=conditions.needs)
         return replace(touch, let={**touch.let, **filled.values}, stopped=filled.error)
 
-    def _judge(self, one: Compiled, touch: Touch) -> Touch:
-        conditions = one.conditions
-        if conditions.window is None:
-            return touch
+    def _weigh(
+        self, one: Compiled, touch: Touch, window: CompiledWindow, states: States, *, position: int, at: float
+    ) -> Touch:
         try:
-            by = key_of(conditions, {**self.variables, **touch.let})
+            by = key_of(one.conditions, {**self.variables, **touch.let})
         except EvaluationError as error:
             return replace(touch, stopped=str(error))
-        state = self._states(one.name, by)
-        verdict = judge(conditions.window, state, position=self._position, at=self._at)
+        verdict = weigh(window, states(one.name, by), position=position, at=at)
         reason = "; ".join(part for part in (touch.reason, verdict.reason) if part)
         return replace(touch, by=by, reason=reason, stopped=None if verdict.fires else verdict.reason)

@@ -7,9 +7,10 @@ from orchestrator.clock import utc
 from orchestrator.errors import ToolError
 from orchestrator.expressions import event_variables
 from orchestrator.orient.conditions import compile_goal
-from orchestrator.orient.enrich import MAX_SIZE, Filled, Lets
+from orchestrator.orient.enrich import MAX_SIZE, Filled, Lets, Slots
 from orchestrator.testing import FakeToolbox, ManualClock
 from orchestrator.types import Call, Event, Goal, Json
+from tests.loops import until
 
 VARIABLES = event_variables(
     Event(id="1", source="s", type="t", time=utc(ManualClock().now()), subject="u", data={"n": 4})
@@ -113,3 +114,22 @@ async def test_a_call_given_up_leaves_nobody_waiting() -> None:
         await asyncio.wait([first, second])
     assert first.cancelled()
     assert second.cancelled()
+
+
+async def test_a_server_is_asked_only_so_many_things_at_a_time_and_holds_no_other() -> None:
+    asked, opened = list[str](), asyncio.Event()
+
+    async def read(call: Call) -> Json:
+        asked.append(call.tool)
+        if call.tool == "slow.tool":
+            await opened.wait()
+        return 1
+
+    slots = Slots(1)
+    async with asyncio.TaskGroup() as group:
+        for tool in ("slow.tool", "slow.tool", "quick.tool"):
+            group.create_task(fill(Lets(read, slots=slots), {"a": Call(tool)}))
+        await until(lambda: "quick.tool" in asked)
+        assert asked == ["slow.tool", "quick.tool"]
+        opened.set()
+    assert asked == ["slow.tool", "quick.tool", "slow.tool"]

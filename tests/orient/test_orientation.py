@@ -1,9 +1,12 @@
 from typing import Any
 
+from msgspec.structs import replace
+
 from orchestrator.clock import utc
 from orchestrator.errors import MDLError
+from orchestrator.journal.state import State
 from orchestrator.orient.index import GoalIndex
-from orchestrator.orient.orientation import Oriented, orient
+from orchestrator.orient.orientation import Oriented, orient, sight
 from orchestrator.testing import FakeToolbox
 from orchestrator.types import Call, Event, Goal, GoalVersion, Json, Orientation, Touch, Window, WindowState
 from orchestrator.windows import fired, hit
@@ -31,7 +34,7 @@ class Loop:
     async def _risk(self, args: dict[str, Json]) -> Json:
         return {"value": args.get("amount", 0) / 100}
 
-    async def _read(self, call: Call) -> Json:
+    async def read(self, call: Call) -> Json:
         self.asked.append(call.tool)
         return await self._tools.read(call)
 
@@ -46,7 +49,7 @@ class Loop:
             at=at,
             index=self.index,
             states=lambda goal, by: self.states.get((goal, by), WindowState()),
-            read=self._read,
+            read=self.read,
             meaning=self if self._found else None,
         )
         for touch in oriented.orientation.touches:
@@ -172,3 +175,31 @@ async def test_where_meaning_cannot_be_asked_goals_that_name_the_type_still_hear
     oriented = await loop.orient(an_event(None, "mail.received"))
     assert [touch.goal for touch in oriented.orientation.touches] == ["named@2"]
     assert oriented.errors == {"meant@2": "the index is away, mail.received was not looked up"}
+
+
+async def test_what_something_else_stops_asks_no_later_let_and_counts_in_no_window() -> None:
+    lets = {"risk": Call("t.risk"), "history": Call("t.history")}
+    window = Window(count=1, within="1h")
+    loop = Loop(version("g", "shop.*", when="risk.value < 1.0", let=lets, window=window), version("h", "shop.*"))
+    sighting = await sight(an_event(), index=loop.index)
+    assert sighting is not None
+    sighting.stop(lambda goal: "too old" if goal.id == "g" else None)
+    assert list(sighting.windows()) == []
+    await sighting.fill(loop.read)
+    stopped, free = sighting.weigh(State().window, position=1, at=AT)
+    assert (stopped.stopped, stopped.by, stopped.let, free.stopped) == ("too old", None, {"risk": {"value": 0}}, None)
+    assert loop.asked == ["t.risk"]
+
+
+async def test_the_windows_of_an_event_are_known_before_its_lets_where_they_read_none() -> None:
+    lets, window = {"risk": Call("t.risk")}, Window(count=2, within="1h")
+    loop = Loop(
+        version("subject", "shop.*", let=lets, window=window),
+        version("field", "shop.*", window=replace(window, by="event.data.shop")),
+        version("let", "shop.*", let=lets, window=replace(window, by="risk.value")),
+        version("missing", "shop.*", window=replace(window, by="event.data.nothing")),
+        version("false", "shop.*", when="false", window=window),
+    )
+    sighting = await sight(an_event({"shop": "x"}), index=loop.index)
+    assert sighting is not None
+    assert list(sighting.windows()) == [("subject@2", '"u55"'), ("field@2", '"x"'), ("let@2", None)]
