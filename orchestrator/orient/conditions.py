@@ -17,7 +17,8 @@ from orchestrator.types import Call, Goal, Json, May
 from orchestrator.windows import CompiledWindow, compile_window, key
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_TAKEN = frozenset({"args", "event", "now"})
+_TAKEN = frozenset({"args", "event", "goal", "now"})  # a `let` of such a name would hide, or be hidden
+_GOAL = frozenset({"id", "text"})
 _SUBJECT = "event.subject"
 _DATA: Path = ("event", "data")
 _LISTED = 3
@@ -58,7 +59,11 @@ class _Site(Struct, frozen=True):
 
     def compile(self) -> Expression:
         compiler = compile_condition if self.condition else compile_expression
-        return compiler(self.text, self.variables)
+        expression = compiler(self.text, self.variables)
+        for root, *below in expression.reads:
+            if root == "goal" and below and ".".join(below) not in _GOAL:
+                raise ExpressionError(f"`{self.text}`: a goal has `id` and `text`, and no `{'.'.join(below)}`")
+        return expression
 
 
 def compile_goal(goal: Goal) -> Conditions:
@@ -183,7 +188,7 @@ def _sites(goal: Goal) -> Iterator[_Site]:
     if goal.window:
         yield _Site("window.by", goal.window.by, lets)
     for number, call in enumerate(goal.do, 1):
-        yield from _arguments(f"do.{number}", call, lets)
+        yield from _arguments(f"do.{number}", call, _names("goal", *lets))  # as `decide.compiled` fills it
     for number, may in enumerate(goal.may, 1):
         if isinstance(may, May) and may.when is not None:
             yield _Site(f"may.{number}.when", may.when, _names("args", "event"), condition=True)

@@ -3,15 +3,20 @@ from typing import Any
 
 import pytest
 
+from orchestrator.decide.decision import decide_compiled
+from orchestrator.decide.planner import Question
 from orchestrator.errors import GoalError
 from orchestrator.expressions import compile_condition, event_variables
 from orchestrator.orient.conditions import Finding, check_fields, compile_goal, key_of, outcome
 from orchestrator.shapes import declared_fields, observe_fields
-from orchestrator.types import Call, Event, Goal, Json, May, Rate, Want, Window
+from orchestrator.types import Call, Event, Goal, GoalVersion, Json, May, Rate, Touch, Want, Window
 
 
 def a_goal(*on: str, **fields: Any) -> Goal:
     return Goal(id="refund-abuse", text="Freeze abusers.", on=on or ("shop.refund.requested",), **fields)
+
+
+EVENT = Event(id="1", source="s", type="shop.refund.requested", time=datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def variables(data: Json, subject: str | None = "u55") -> dict[str, Json]:
@@ -48,6 +53,15 @@ def test_a_whole_goal_compiles_and_its_lets_are_parted_by_what_when_reads() -> N
     assert conditions.by is not None
 
 
+def test_what_a_goal_does_may_read_its_own_id_and_text_as_the_planner_fills_them() -> None:
+    goal = a_goal(do=(Call("notify.send", {"text": "=goal.id + ': ' + goal.text"}),))
+    compile_goal(goal)
+    assert check_fields(goal, {"shop.refund.requested": ORDER}) == []
+    version = GoalVersion(goal=goal, version=1, home="journal")
+    (action,) = decide_compiled(Question(EVENT, Touch(goal=version.name), version, ())).actions
+    assert action.arguments == {"text": "refund-abuse: Freeze abusers."}
+
+
 def test_a_goal_without_conditions_holds_always() -> None:
     conditions = compile_goal(a_goal())
     assert (conditions.when, conditions.window, conditions.by, conditions.before) == (None, None, None, ())
@@ -73,6 +87,10 @@ def test_a_goal_without_conditions_holds_always() -> None:
         ),
         ({"let": {"in": Call("x.y")}}, "`in`: `in` does not compile"),
         ({"let": {"event": Call("x.y")}}, "`event`: `event` cannot be a variable"),
+        ({"let": {"goal": Call("x.y")}}, "`goal`: `goal` cannot be a variable"),
+        ({"want": Want("true", see={"goal": Call("x.y")})}, "`goal`: `goal` cannot be a variable"),
+        ({"when": "goal.id == 'g'"}, "`when`: `goal.id == 'g'` does not compile: unknown name 'goal.id'"),
+        ({"do": (Call("x.y", {"n": "=goal.name"}),)}, "`goal.name`: a goal has `id` and `text`, and no `name`"),
         ({"let": {"a b": Call("x.y")}}, "`a b`: `a b` cannot be a variable"),
         ({"window": Window(count=2, within="1h", by="evnt.subject")}, "`window.by`: `evnt.subject` does not compile"),
         ({"window": Window(count=2)}, "`window.count`: `count` is 2, but within which time?"),
