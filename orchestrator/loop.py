@@ -18,7 +18,6 @@ from orchestrator import recovery
 from orchestrator.act.toolbox import Toolbox
 from orchestrator.ahead import Ahead
 from orchestrator.causes import origin, planned, turns_of
-from orchestrator.checkpoints import SNAPSHOT_EVERY, Checkpoints
 from orchestrator.clock import Clock
 from orchestrator.errors import JournalBroken
 from orchestrator.journal import own
@@ -30,6 +29,7 @@ from orchestrator.journal.state import Pending, goal_id
 from orchestrator.judging import Verdicts, let_of
 from orchestrator.lanes import Lanes
 from orchestrator.line import Line
+from orchestrator.marks import SNAPSHOT_EVERY, Marks
 from orchestrator.plans import Plans, together
 from orchestrator.progress import Progress
 from orchestrator.settings import LoopSettings
@@ -65,9 +65,7 @@ class Loop:
         self._settings = settings or LoopSettings()
         self._plans = Plans(journal, toolbox, clock=clock, timings=self.timings)
         self._progress = Progress(self.state.cursor)
-        self._points = Checkpoints(
-            journal, self.state, self._progress, self._plans, spawn=self._spawn, every=snapshot_every
-        )
+        self._marks = Marks(journal, self.state, self._progress, self._plans, spawn=self._spawn, every=snapshot_every)
         self._ahead = Ahead(self.state, stages.orienting.version)
         self._line = Line(stages.orienting, self._ahead, spawn=self._beside_the_reader)
         self._goals = self.state.goals_at_cursor()
@@ -124,15 +122,15 @@ class Loop:
                 if event is not None:
                     await self._admit(event, record, new=new)
                 self._progress.read(record.position, event=event is not None)
-            await self._points.maybe_snapshot()
+            await self._marks.maybe_snapshot()
             self._progress.touch()
-            self._points.due()
+            self._marks.due()
 
     def _fold(self, record: Record) -> Event | None:
         if record.kind != "turn":
             return fold(self.state, record)
         self.state.position = record.position  # the turn itself was folded when it was made
-        self._points.passed(record.position)
+        self._marks.passed(record.position)
         return None
 
     async def _admit(self, event: Event, record: Record, *, new: bool) -> None:
@@ -199,7 +197,7 @@ class Loop:
         began = perf_counter()
         decided = await self._stages.decide(event, touches, self.state)
         seconds["decide"] = perf_counter() - began
-        await self._points.open.wait()
+        await self._marks.open.wait()
         verdicts = self._stages.guard(
             event, touches, decided, self.state, record=record, now=self._clock.now(), seconds=seconds
         )
@@ -211,25 +209,25 @@ class Loop:
         if cause is None or asked is None:
             self._progress.finish(record.position)
             return
-        await self._points.open.wait()
+        await self._marks.open.wait()
         verdicts = self._stages.judging.guard_approved(
             pending, asked, cause, self.state, record=record, now=self._clock.now()
         )
         await self._finish(event, verdicts, position=record.position, cause=cause)
 
     async def _finish(self, event: Event, verdicts: Verdicts, *, position: int, cause: Event) -> None:
-        with self._points.folding():
+        with self._marks.folding():
             fold_turn(self.state, verdicts.turn)  # no await since the guard: it counted what is folded
             self._ahead.settle(verdicts.turn.touches)
             began = perf_counter()
             stored = await self._plans.record([turn_draft(verdicts.turn, event), *map(event_draft, verdicts.events)])
         if stored[0]:
-            self._points.folded(stored[0].position)
+            self._marks.folded(stored[0].position)
         self.timings.add("commit", perf_counter() - began)
         self.timings.add_all(verdicts.turn.seconds)
         await together([self._plans.carry_out(plan, event=cause, position=position) for plan in verdicts.plans])
         self._progress.finish(position)
-        self._points.due()
+        self._marks.due()
 
     # ------------------------------------------------------------ beside the turns
 
@@ -301,4 +299,4 @@ class Loop:
         except TimeoutError:
             _log.warning("%d turns did not end in time; the next start takes them up", self._lanes.waiting)
             await self._lanes.cancel()
-        await self._points.last()
+        await self._marks.last()

@@ -1,4 +1,4 @@
-"""The journal in one SQLite file, for the process that owns it. Joins lock, writer, checkpoints, reader, followers."""
+"""The journal in one SQLite file, for the process that owns it. Joins lock, writer, WAL, reader, followers."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -8,11 +8,11 @@ from pathlib import Path
 from orchestrator.clock import Clock
 from orchestrator.errors import JournalError
 from orchestrator.journal import chain
-from orchestrator.journal.checkpoint import FALLBACK, WAL_LIMIT, Checkpoints
 from orchestrator.journal.lock import owned
 from orchestrator.journal.reader import SqliteReader
 from orchestrator.journal.recent import Recent
 from orchestrator.journal.schema import open_to_write
+from orchestrator.journal.wal import FALLBACK, WAL_LIMIT, Wal
 from orchestrator.journal.writer import Ask, Writer
 from orchestrator.types import Draft, Record
 
@@ -35,9 +35,7 @@ class SqliteJournal(SqliteReader):
             super().__init__(path)
             undo.callback(super().close)
             self._writer = Writer(connection, path=path, clock=clock, max_queue=max_queue, committed=self._committed)
-            self._checkpoints = Checkpoints(
-                path, hold=self._writer.hold, behind=self._writer.behind, release=self._writer.release
-            )
+            self._wal = Wal(path, hold=self._writer.hold, behind=self._writer.behind, release=self._writer.release)
             undo.pop_all()
         self._recent = Recent(self._writer.head)
         self._closed = False
@@ -66,7 +64,7 @@ class SqliteJournal(SqliteReader):
         self._closed = True
         self._writer.close()
         super().close()
-        self._checkpoints.close()  # last: SQLite takes the WAL away when a connection that may write is the last one
+        self._wal.close()  # last: SQLite takes the WAL away when a connection that may write is the last one
         self._recent.wake()
 
     @property
@@ -126,6 +124,6 @@ class SqliteJournal(SqliteReader):
                 await self._recent.moved()
 
     def _committed(self, records: list[Record], size: int) -> None:
-        self._checkpoints.wrote(len(records), size)
+        self._wal.wrote(len(records), size)
         if records:
             self._recent.extend(records)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import JournalBroken, JournalBusy, JournalError, JournalFull
-from orchestrator.journal import checkpoint, pace, schema
+from orchestrator.journal import pace, schema, wal as moved
 from orchestrator.journal.reader import SqliteReader
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.journal.verify import verify
@@ -93,7 +93,7 @@ async def test_every_commit_is_flushed_to_the_disk(path: Path) -> None:
 
 
 async def test_the_wal_stays_small_under_steady_writing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "PAGES", 100)
+    monkeypatch.setattr(moved, "PAGES", 100)
     wal, sizes = path.with_name("journal.db-wal"), list[int]()
     async with SqliteJournal.open(path, clock=CLOCK) as journal:
         for n in range(600):
@@ -104,7 +104,7 @@ async def test_the_wal_stays_small_under_steady_writing(path: Path, monkeypatch:
 
 
 async def test_a_reader_that_stays_for_long_stops_nobody(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "PAGES", 20)
+    monkeypatch.setattr(moved, "PAGES", 20)
     async with SqliteJournal.open(path, clock=CLOCK) as journal:
         await journal.append([event("first")])
         with closing(schema.open_to_read(path)) as reading:

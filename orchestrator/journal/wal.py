@@ -26,7 +26,7 @@ _PAGE = 4096
 _Behind = Callable[[Callable[[], int]], Future[int]]
 
 
-class Checkpoints:
+class Wal:
     """Counts what is written and moves it when it is enough."""
 
     def __init__(self, path: Path, *, hold: Callable[[], None], behind: _Behind, release: Callable[[], None]) -> None:
@@ -39,9 +39,9 @@ class Checkpoints:
         for pragma in ("synchronous = FULL", "fullfsync = ON", "checkpoint_fullfsync = ON", "wal_autocheckpoint = 0"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._hold, self._behind, self._release = hold, behind, release
-        self._thread = ThreadPoolExecutor(1, "journal-checkpoint")
+        self._thread = ThreadPoolExecutor(1, "journal-wal")
         self._pages = 0.0
-        self._share = 1.0  # of the pages guessed, those that were really written; learnt from every checkpoint
+        self._share = 1.0  # of the pages guessed, those that were really written; learnt from every move
         self._running = False
         self._closed = False
 
@@ -51,7 +51,7 @@ class Checkpoints:
         pages = self._pages * self._share
         if pages >= PAGES and not self._running:
             self._running = True
-            self._told(self._thread.submit(self._checkpoint), self._pause)
+            self._told(self._thread.submit(self._passive), self._pause)
         elif pages >= 2 * PAGES:  # the disk moves them more slowly than they come
             self._hold()
 
@@ -66,14 +66,14 @@ class Checkpoints:
     def _told(self, future: Future[int], then: Callable[[Future[int]], None]) -> None:
         future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(then, done))
 
-    def _checkpoint(self) -> int:
+    def _passive(self) -> int:
         _, pages, _ = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         return int(pages)
 
     def _pause(self, _: Future[int]) -> None:
         if not self._closed:
             self._hold()
-            self._told(self._behind(self._checkpoint), self._finish)
+            self._told(self._behind(self._passive), self._finish)
 
     def _finish(self, future: Future[int]) -> None:
         if self._closed:

@@ -21,7 +21,7 @@ SNAPSHOT_EVERY = 20_000
 Spawn = Callable[[Callable[[], Coroutine[None, None, None]], str], asyncio.Task[None]]
 
 
-class Checkpoints:
+class Marks:
     """Writes cursor records while the cursor moves, and a snapshot every 20,000 records and at the end.
 
     A snapshot may not hold half a turn. So turns are folded only while `open` is set, and a snapshot is taken only when
