@@ -29,6 +29,11 @@ class Lanes:
         """Works that have not ended."""
         return self._waiting
 
+    @property
+    def full(self) -> bool:
+        """Whether another work has to wait for room."""
+        return self._waiting >= self._depth
+
     def put(self, key: Hashable, work: Work) -> None:
         """Run `work` after everything else of its key."""
         self._waiting += 1
@@ -47,7 +52,7 @@ class Lanes:
 
     async def room(self) -> None:
         """Wait until there is room for another work."""
-        await self._until(lambda: self._waiting < self._depth)
+        await self._until(lambda: not self.full)
 
     async def idle(self) -> None:
         """Wait until nothing waits or runs, and let the tasks go."""

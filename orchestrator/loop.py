@@ -116,10 +116,11 @@ class Loop:
     async def _follow(self) -> None:
         async for records in self._journal.subscribe(after=self.state.cursor):
             for record in records:
-                await self._lanes.room()
+                if self._lanes.full:
+                    await self._lanes.room()
                 new = record.position > self.state.position
                 event = self._fold(record) if new else event_of(record) if record.kind == "event" else None
-                if event is not None:
+                if event is not None and self._concerns(event):
                     await self._admit(event, record, new=new)
                 self._progress.read(record.position, event=event is not None)
             await self._marks.maybe_snapshot()
@@ -132,6 +133,12 @@ class Loop:
         self.state.position = record.position  # the turn itself was folded when it was made
         self._marks.passed(record.position)
         return None
+
+    def _concerns(self, event: Event) -> bool:
+        """Whether a goal, or the loop itself, has to hear of an event."""
+        if event.own and (event.type in own.HEARD or event.causationid in self.state.wants):
+            return True
+        return self._stages.orienting.watches(event)
 
     async def _admit(self, event: Event, record: Record, *, new: bool) -> None:
         turned = record.position in self._turned
@@ -197,7 +204,8 @@ class Loop:
         began = perf_counter()
         decided = await self._stages.decide(event, touches, self.state)
         seconds["decide"] = perf_counter() - began
-        await self._marks.open.wait()
+        if not self._marks.open.is_set():
+            await self._marks.open.wait()
         verdicts = self._stages.guard(
             event, touches, decided, self.state, record=record, now=self._clock.now(), seconds=seconds
         )
@@ -216,7 +224,7 @@ class Loop:
         await self._finish(event, verdicts, position=record.position, cause=cause)
 
     async def _finish(self, event: Event, verdicts: Verdicts, *, position: int, cause: Event) -> None:
-        with self._marks.folding():
+        with self._marks:
             fold_turn(self.state, verdicts.turn)  # no await since the guard: it counted what is folded
             self._ahead.settle(verdicts.turn.touches)
             began = perf_counter()

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 
 from orchestrator.errors import JournalError
 from orchestrator.journal.drafts import cursor_draft
@@ -48,18 +47,16 @@ class Marks:
         self.open = asyncio.Event()
         self.open.set()
 
-    @contextmanager
-    def folding(self) -> Generator[None]:
-        """While a folded turn is not durable yet."""
+    def __enter__(self) -> None:
+        """A turn is folded that is not durable yet. May be entered for many at a time."""
         self._undurable += 1
-        try:
-            yield
-        except BaseException:
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        """It is durable, or nobody knows."""
+        if error is not None:
             self._torn = True  # perhaps it became durable, perhaps not: only folding the journal anew can tell
-            raise
-        finally:
-            self._undurable -= 1
-            self._durable.set()
+        self._undurable -= 1
+        self._durable.set()
 
     def folded(self, position: int) -> None:
         """A turn that lies ahead of the state's position is folded already."""

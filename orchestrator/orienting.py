@@ -57,6 +57,10 @@ class Orienting:
         for name, reason in self._index.broken.items():
             self._complain(name, reason)
 
+    def watches(self, event: Event) -> bool:
+        """Whether any goal has to be asked about an event."""
+        return bool(self._index.on(event.type)) or bool(self._index.meant and not event.own)
+
     def version(self, name: str) -> GoalVersion:
         """A goal version that was watched for, also one that has been replaced since."""
         return self._compiled[name].version
