@@ -52,19 +52,13 @@ class Judging:
         self._tools, self._model, self._policies = tools, model, policies
 
     async def decide(self, event: Event, touch: Touch, version: GoalVersion, state: State) -> Decision:
-        """A decision for one touched goal."""
-        if touch.found_by == "model" and (wait := await self._irrelevant(event, touch, version)):
-            return wait
+        """A decision for one touched goal; whether it is meant at all comes first, where that is not sure."""
+        question = Question(event, touch, version, ())
+        if touch.unsure:
+            return await self._unsure(question, state)
         if compiled(version.goal):
-            decision = decide_compiled(Question(event, touch, version, ()))
-            return replace(decision, candidates=())  # there was nothing to choose from
-        tools = usable(version.goal, self._tools().values())
-        prices = {tool.name: (tool.cost, state.latency(tool)) for tool in tools}
-        return await decide(
-            Question(event, touch, version, tools),
-            model=self._model,
-            choices=lambda tools: {tool: prices[tool] for tool in tools},
-        )
+            return replace(decide_compiled(question), candidates=())  # there was nothing to choose from
+        return await self._choose(question, state)
 
     def guard(
         self,
@@ -147,13 +141,31 @@ class Judging:
         )
         return Verdicts(turn, (plan,))
 
-    async def _irrelevant(self, event: Event, touch: Touch, version: GoalVersion) -> Decision | None:
-        tools = usable(version.goal, self._tools().values())
-        asked = replace(version, goal=replace(version.goal, decide="model"))
-        decision = await decide(Question(event, touch, asked, tools), model=self._model)
-        if decision.verdict == "act" and decision.decided_by == "model":
-            return None
-        return replace(decision, verdict="wait", actions=())
+    async def _choose(self, question: Question, state: State) -> Decision:
+        tools = usable(question.goal.goal, self._tools().values())
+        prices = {tool.name: (tool.cost, state.latency(tool)) for tool in tools}
+        return await decide(
+            replace(question, tools=tools),
+            model=self._model,
+            choices=lambda tools: {tool: prices[tool] for tool in tools},
+        )
+
+    async def _unsure(self, question: Question, state: State) -> Decision:
+        goal, touch, degraded = question.goal.goal, question.touch, None
+        if touch.found_by == "model":
+            asked = replace(question, goal=replace(question.goal, goal=replace(goal, decide="model")))
+            decision = await self._choose(asked, state)
+            if decision.decided_by == "model":
+                if decision.verdict != "act":
+                    return replace(decision, verdict="wait", actions=())
+                return replace(decide_compiled(question), candidates=()) if compiled(goal) else decision
+            if goal.unsure == "skip":
+                return replace(decision, verdict="wait", actions=())
+            degraded = decision.degraded
+        reason = f"is this meant? {touch.reason}; if so, give `{goal.id}` an example that says it"
+        return Decision(
+            goal=question.goal.name, verdict="clarify", decided_by="fallback", reason=reason, degraded=degraded
+        )
 
     def _judge(
         self,

@@ -211,7 +211,10 @@ class WindowState(Struct, omit_defaults=True):
 
 
 class Touch(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A goal an event touches. `stopped` names what stopped it after `on` and `when` held: a near miss."""
+    """A goal an event touches. `stopped` names what stopped it after `on` and `when` held: a near miss.
+
+    `unsure`: found by meaning, but a model or a person has to say whether the event is meant at all.
+    """
 
     goal: str
     fit: float = 1.0
@@ -220,6 +223,7 @@ class Touch(Struct, frozen=True, omit_defaults=True, kw_only=True):
     let: dict[str, Json] = {}
     by: str | None = None
     stopped: str | None = None
+    unsure: bool = False
 
 
 class Orientation(Struct, frozen=True):

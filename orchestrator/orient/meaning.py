@@ -119,7 +119,7 @@ class Meaning:
             sure = match.score >= self._threshold
             reason = f"{match.score:.2f} of at least {self._threshold:.2f}, by `{match.text[:_QUOTED]}`"
             stopped = None if sure else f"unsure {match.score:.2f}"
-            yield Touch(goal=goal, fit=match.score, found_by="meaning", reason=reason, stopped=stopped)
+            yield Touch(goal=goal, fit=match.score, found_by="meaning", reason=reason, stopped=stopped, unsure=not sure)
 
     def _ready(self) -> Retrieval:
         if self._retrieval is None:

@@ -30,7 +30,7 @@ class Finder(Protocol):
     """Finds goals without `on`; `Meaning` is one."""
 
     async def find(self, event: Event) -> list[Touch]:
-        """Touches with their fit; `stopped` where it is unsure."""
+        """Touches with their fit; where it is unsure `unsure`, and `stopped` unless a model is to judge it."""
         ...
 
 
@@ -86,7 +86,8 @@ async def sight(event: Event, *, index: GoalIndex, meaning: Finder | None = None
             return sighting
         for touch in found:
             if (one := index.meant.get(touch.goal)) is not None:
-                sighting.see(one, touch)
+                asks = touch.unsure and one.version.goal.unsure == "clarify"
+                sighting.see(one, replace(touch, stopped=None) if asks else touch)
     return sighting
 
 

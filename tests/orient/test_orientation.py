@@ -159,6 +159,14 @@ async def test_goals_found_by_meaning_are_asked_their_conditions_too_and_come_by
     assert await touches(loop, event) == [("named@2", None), ("likely@2", None), ("unsure@2", "unsure 0.30")]
 
 
+async def test_where_meaning_is_unsure_the_goal_says_whether_it_is_a_near_miss() -> None:
+    found = [
+        Touch(goal=name, fit=0.3, found_by="meaning", stopped="unsure 0.30", unsure=True) for name in ("s@2", "c@2")
+    ]
+    loop = Loop(version("s", unsure="skip"), version("c", unsure="clarify"), **{"mail.received": found})
+    assert await touches(loop, an_event(event_type="mail.received")) == [("s@2", "unsure 0.30"), ("c@2", None)]
+
+
 async def test_the_loops_own_events_are_not_found_by_meaning() -> None:
     found = [Touch(goal="g@2", fit=0.9, found_by="meaning")]
     loop = Loop(version("g"), **{"dev.mdl.action.failed": found, "mail.received": found})
