@@ -83,11 +83,11 @@ class Control:
         """
         compile_goal(goal)
         _check_leave(goal, self._servers)
-        findings = check_fields(goal, {type_: seen.shape for type_, seen in self.observed.items()})
-        errors = [finding.text for finding in findings if finding.severity == "error"]
+        complaints = check_fields(goal, {type_: seen.shape for type_, seen in self.observed.items()})
+        errors = [one.text for one in complaints if one.severity == "error"]
         if errors:
             raise GoalError(f"goal `{goal.id}`: {errors[0]}")
-        return [finding.text for finding in findings]
+        return [one.text for one in complaints]
 
     async def set_goal(self, goal: Goal) -> GoalVersion:
         """Set a goal whose home is the journal; a known id gets a new version.

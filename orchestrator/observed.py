@@ -5,11 +5,12 @@ from typing import cast
 
 from msgspec import Struct
 
-from orchestrator.shapes import ANYTHING, DEPTH, WIDTH, Shape, declared_fields
+from orchestrator.shapes import ANYTHING, DEPTH, ELEMENT, WIDTH, Fields, declared_fields, field_of
 from orchestrator.types import Json
 
 _EAGER = 32
 _EVERY = 64
+_EFFORT = 2000  # places looked at in one event
 
 
 class Observed(Struct):
@@ -25,7 +26,7 @@ class Observed(Struct):
         return cls(fields={path: kinds.get(path, "any") for path in declared_fields(schema)})
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> Fields:
         """The fields alone."""
         return frozenset(self.fields)
 
@@ -39,7 +40,11 @@ class Observed(Struct):
         self.seen += 1
         if self.seen > _EAGER and self.seen % _EVERY:
             return
-        for path, kind in _walk(data, "", 0):
+        for looked, (steps, kind) in enumerate(_walk(data, ())):
+            if looked >= _EFFORT:
+                self.fields[ANYTHING] = "any"
+                return
+            path = field_of(steps)
             known = self.fields.get(path)
             if known is None:
                 self.fields[path if len(self.fields) < WIDTH else ANYTHING] = kind
@@ -47,18 +52,21 @@ class Observed(Struct):
                 self.fields[path] = f"{known}|{kind}"
 
 
-def _walk(value: Json, path: str, depth: int) -> Iterator[tuple[str, str]]:
-    if path:
-        yield path, _kind(value)
-    if value in (None, {}, []):
-        yield _below(path, ANYTHING), "any"
-    elif depth >= DEPTH:
-        return
-    elif isinstance(value, dict):
-        for name, inner in cast("dict[str, Json]", value).items():
-            yield from _walk(inner, _below(path, name), depth + 1)
-    elif isinstance(value, list):
-        yield from _walk(cast("list[Json]", value)[0], f"{path}[]", depth + 1)
+def _walk(value: Json, steps: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every place; below null, an empty list or an empty object anything may come another time."""
+    if steps:
+        yield steps, _kind(value)
+    match value:
+        case dict() if value and len(steps) < DEPTH:
+            for name, inner in cast("dict[str, Json]", value).items():
+                yield from _walk(inner, (*steps, name))
+        case list() if value and len(steps) < DEPTH:
+            for inner in cast("list[Json]", value):
+                yield from _walk(inner, (*steps, ELEMENT))
+        case None | dict() | list():
+            yield (*steps, ANYTHING), "any"
+        case _:
+            pass
 
 
 def _declared(schema: Json, path: str, depth: int) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
-"""Which fields the data of an event type has: declared by a JSON Schema, or seen in events. Knows no goal.
+"""Which fields the data of an event type has, and which a JSON Schema declares. Knows no goal.
 
 A field is written as a path below `event.data`: `customer.id`, `items[].price`. `customer.*` says that anything may lie
-below `customer`, and `*` alone that anything goes. Both sources are bounded; beyond their bounds anything goes.
+below `customer`, and `*` alone that anything goes. What is kept is bounded; beyond its bounds anything goes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 
 from orchestrator.types import Json
 
-Shape: TypeAlias = frozenset[str]
+Fields: TypeAlias = frozenset[str]
 
 DEPTH = 6
 """Steps below `event.data` that are looked at."""
@@ -22,17 +22,12 @@ ANYTHING = "*"
 _Steps: TypeAlias = tuple[str, ...]
 
 
-def declared_fields(schema: Json) -> Shape:
+def declared_fields(schema: Json) -> Fields:
     """The fields a JSON Schema (2020-12, and before) allows; local `$ref`s are followed, others let anything go."""
     return _bounded(_declared(schema, (), schema))
 
 
-def observe_fields(data: Json) -> Shape:
-    """The fields one event's data has; below null, an empty list or an empty object anything may come another time."""
-    return _bounded(_observed(data, ()))
-
-
-def knows(shape: Shape, steps: Sequence[str]) -> bool:
+def knows(shape: Fields, steps: Sequence[str]) -> bool:
     """Whether a path, given step by step, is among the fields, or below one where anything goes."""
     if field_of(steps) in shape or not steps:
         return True
@@ -44,7 +39,7 @@ def field_of(steps: Sequence[str]) -> str:
     return ".".join(steps).replace(f".{ELEMENT}", ELEMENT)
 
 
-def _bounded(found: Iterator[_Steps]) -> Shape:
+def _bounded(found: Iterator[_Steps]) -> Fields:
     fields: set[str] = set()
     for looked, steps in enumerate(found):
         if len(fields) >= WIDTH or looked >= _EFFORT:
@@ -52,21 +47,6 @@ def _bounded(found: Iterator[_Steps]) -> Shape:
         if steps:
             fields.add(field_of(steps))
     return frozenset(fields)
-
-
-def _observed(value: Json, steps: _Steps) -> Iterator[_Steps]:
-    yield steps
-    match value:
-        case dict() if value and len(steps) < DEPTH:
-            for name, inner in cast("dict[str, Json]", value).items():
-                yield from _observed(inner, (*steps, name))
-        case list() if value and len(steps) < DEPTH:
-            for inner in cast("list[Json]", value)[:WIDTH]:
-                yield from _observed(inner, (*steps, ELEMENT))
-        case None | dict() | list():
-            yield (*steps, ANYTHING)
-        case _:
-            pass
 
 
 def _declared(schema: Json, steps: _Steps, root: Json, room: int = _ROOM) -> Iterator[_Steps]:

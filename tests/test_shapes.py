@@ -3,7 +3,8 @@ from typing import cast
 import pytest
 from hypothesis import given, strategies as st
 
-from orchestrator.shapes import DEPTH, WIDTH, declared_fields, field_of, knows, observe_fields
+from orchestrator.observed import Observed
+from orchestrator.shapes import DEPTH, WIDTH, Fields, declared_fields, field_of, knows
 from orchestrator.types import Json
 
 ORDER: Json = {
@@ -68,27 +69,34 @@ def test_a_schema_without_fields_knows_none(schema: Json) -> None:
     assert not knows(declared_fields(schema), ["field"])
 
 
+def seen(data: Json) -> Fields:
+    observed = Observed()
+    observed.observe(data)
+    return observed.shape
+
+
 def test_observed_fields_are_those_of_the_event() -> None:
-    shape = observe_fields({"amount": 1, "items": [{"sku": "a"}, {"price": 2}], "note": None, "tags": [], "meta": {}})
+    shape = seen({"amount": 1, "items": [{"sku": "a"}, {"price": 2}], "note": None, "tags": [], "meta": {}})
     assert shape == {
         *("amount", "items", "items[]", "items[].sku", "items[].price"),
         *("note", "note.*", "tags", "tags.*", "meta", "meta.*"),
     }
     assert knows(shape, ["note", "text"])
     assert not knows(shape, ["amount", "value"])
-    assert knows(observe_fields([{"a": 1}]), ["[]", "a"])
-    assert observe_fields("text") == frozenset()
+    assert knows(seen([{"a": 1}]), ["[]", "a"])
+    assert seen("text") == frozenset()
 
 
 def test_what_is_too_deep_or_too_wide_lets_anything_go() -> None:
     deep: Json = {"end": 1}
     for _ in range(50):
         deep = {"a": deep}
-    assert knows(observe_fields(deep), ["a"] * 51)
-    assert max(field.count(".") for field in observe_fields(deep)) == DEPTH
-    wide = observe_fields({f"k{n}": n for n in range(1000)})
+    assert knows(seen(deep), ["a"] * 51)
+    assert max(field.count(".") for field in seen(deep)) == DEPTH
+    wide = seen({f"k{n}": n for n in range(1000)})
     assert len(wide) == WIDTH + 1
     assert knows(wide, ["k999"])
+    assert knows(seen({"many": [0] * 10_000, "last": 1}), ["last"])
 
 
 JSON = st.recursive(
@@ -109,7 +117,7 @@ def leaves(value: Json, steps: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 @given(data=JSON)
 def test_every_place_of_an_observed_event_is_known(data: Json) -> None:
-    shape = observe_fields(data)
+    shape = seen(data)
     assert all(knows(shape, steps) for steps in leaves(data))
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from orchestrator.clock import seconds
 from orchestrator.errors import EvaluationError, ExpressionError, GoalError, SettingsError
 from orchestrator.expressions import Expression, Path, compile_condition, compile_expression, expressions_in
-from orchestrator.shapes import ANYTHING, Shape, field_of, knows
+from orchestrator.shapes import ANYTHING, Fields, field_of, knows
 from orchestrator.types import Call, Goal, Json, May
 from orchestrator.windows import CompiledWindow, compile_window, key
 
@@ -42,7 +42,7 @@ class Conditions(Struct, frozen=True):
     needs: dict[str, frozenset[str]]
 
 
-class Finding(Struct, frozen=True):
+class Complaint(Struct, frozen=True):
     """What a person should know of a goal's fields before it is set; an `error` should keep it from being set."""
 
     severity: Literal["error", "warning"]
@@ -120,7 +120,7 @@ def key_of(conditions: Conditions, variables: Mapping[str, Json]) -> str:
     return key(variables["event"].get("subject"))
 
 
-def check_fields(goal: Goal, schemas: Mapping[str, Shape]) -> list[Finding]:
+def check_fields(goal: Goal, schemas: Mapping[str, Fields]) -> list[Complaint]:
     """Hold the fields a goal reads against those its event types have.
 
     Args:
@@ -133,33 +133,33 @@ def check_fields(goal: Goal, schemas: Mapping[str, Shape]) -> list[Finding]:
     """
     known = {pattern: [name for name in schemas if fnmatchcase(name, pattern)] for pattern in goal.on}
     strange = [pattern for pattern, names in known.items() if not names]
-    findings = [Finding("warning", _strange_type(pattern, schemas)) for pattern in strange]
+    complaints = [Complaint("warning", _strange_type(pattern, schemas)) for pattern in strange]
     types = sorted({name for names in known.values() for name in names})
     if types:
         shape = frozenset[str]().union(*(schemas[name] for name in types))
         whose = " or ".join(f"`{name}`" for name in types[:_LISTED]) + (" …" if len(types) > _LISTED else "")
         for site in _sites(goal):
-            findings += _check_site(site, shape, whose=whose, doubt=bool(strange))
-    return findings
+            complaints += _check_site(site, shape, whose=whose, doubt=bool(strange))
+    return complaints
 
 
-def unknown_fields(expression: Expression, shape: Shape) -> list[Path]:
+def unknown_fields(expression: Expression, shape: Fields) -> list[Path]:
     """The paths below `event.data` that an expression reads and a shape does not have."""
     below = (path for path in sorted(expression.fields) if path[: len(_DATA)] == _DATA)
     return [path for path in below if not knows(shape, path[len(_DATA) :])]
 
 
-def _check_site(site: _Site, shape: Shape, *, whose: str, doubt: bool) -> Iterator[Finding]:
+def _check_site(site: _Site, shape: Fields, *, whose: str, doubt: bool) -> Iterator[Complaint]:
     expression = site.compile()
     fields = [field for field in shape if ANYTHING not in field]
     for path in unknown_fields(expression, shape):
         close = get_close_matches(field_of(path[len(_DATA) :]), fields, n=1)
         hint = f"; did you mean `event.data.{close[0]}`?" if close else ""
         text = f"`{site.field}` reads `{field_of(path)}`, which no event of {whose} has{hint}"
-        yield Finding("warning" if doubt or path in expression.tested else "error", text)
+        yield Complaint("warning" if doubt or path in expression.tested else "error", text)
 
 
-def _strange_type(pattern: str, schemas: Mapping[str, Shape]) -> str:
+def _strange_type(pattern: str, schemas: Mapping[str, Fields]) -> str:
     close = get_close_matches(pattern, schemas, n=1)
     hint = f"; did you mean `{close[0]}`?" if close else ""
     return f"`on` names `{pattern}`: no such event has been seen, and no schema declares it{hint}"

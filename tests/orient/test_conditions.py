@@ -7,8 +7,8 @@ from orchestrator.decide.decision import decide_compiled
 from orchestrator.decide.planner import Question
 from orchestrator.errors import GoalError
 from orchestrator.expressions import compile_condition, event_variables
-from orchestrator.orient.conditions import Finding, check_fields, compile_goal, key_of, outcome
-from orchestrator.shapes import declared_fields, observe_fields
+from orchestrator.orient.conditions import Complaint, check_fields, compile_goal, key_of, outcome
+from orchestrator.shapes import declared_fields
 from orchestrator.types import Call, Event, Goal, GoalVersion, Json, May, Rate, Touch, Want, Window
 
 
@@ -126,7 +126,7 @@ def test_a_window_is_kept_by_subject_unless_said_otherwise() -> None:
 
 CUSTOMER: Json = {"properties": {"id": {}}}
 ORDER = declared_fields({"properties": {"amount": {"type": "number"}, "customer": CUSTOMER}})
-REFUND = observe_fields({"amount": 5, "items": [{"price": 2}], "reason": "broken"})
+REFUND = frozenset({"amount", "items", "items[]", "items[].price", "reason"})
 SHAPES = {"shop.refund.requested": REFUND, "shop.order.placed": ORDER}
 
 
@@ -137,11 +137,11 @@ def test_a_field_nobody_has_is_an_error_with_a_suggestion() -> None:
     )
     nobody = "which no event of `shop.refund.requested` has"
     assert check_fields(goal, SHAPES) == [
-        Finding("error", f"`when` reads `event.data.amuont`, {nobody}; did you mean `event.data.amount`?"),
-        Finding(
+        Complaint("error", f"`when` reads `event.data.amuont`, {nobody}; did you mean `event.data.amount`?"),
+        Complaint(
             "error", f"`when` reads `event.data.items[].prize`, {nobody}; did you mean `event.data.items[].price`?"
         ),
-        Finding("error", f"`do.1.id` reads `event.data.costumer.id`, {nobody}"),
+        Complaint("error", f"`do.1.id` reads `event.data.costumer.id`, {nobody}"),
     ]
 
 
@@ -166,7 +166,7 @@ def test_an_unknown_type_is_a_warning_and_casts_doubt_on_the_fields() -> None:
     assert strange.text.startswith("`on` names `shop.refund.requestd`: no such event has been seen")
     assert strange.text.endswith("; did you mean `shop.refund.requested`?")
     missing = "`when` reads `event.data.reason`, which no event of `shop.order.placed` has"
-    assert field == Finding("warning", missing)
+    assert field == Complaint("warning", missing)
     assert [finding.severity for finding in check_fields(goal, {})] == ["warning", "warning"]
 
 
