@@ -301,8 +301,8 @@ class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     now: epoch seconds. budget_spent: actions of the goal within its budget's time, usd_spent: what they cost (USD, as
     declared). usd: what this action costs. rate_spent: actions of goal and
-    subject within the rate's time. lineage: `goal/tool` of the causing actions, oldest first. approved_by, denied_by:
-    who approved or denied exactly this action, if somebody did.
+    subject within the rate's time. lineage: `goal/tool` of the causing actions, oldest first. approved_by: who approved
+    exactly this action, if somebody did.
     """
 
     now: float
@@ -312,7 +312,6 @@ class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True):
     rate_spent: int = 0
     lineage: tuple[str, ...] = ()
     approved_by: str | None = None
-    denied_by: str | None = None
 
 
 class Grant(Struct, frozen=True, omit_defaults=True, tag="grant", kw_only=True):

@@ -1,7 +1,7 @@
 """The approval: which actions need a person's word. Asked only for what no other policy denies.
 
 An approval is bound to the action's id, and with it to event, goal version, tool and arguments; it holds for an hour
-after asking.
+after asking. What is denied, or not answered in that hour, is not asked of any policy again.
 """
 
 from orchestrator.guard.globs import covers
@@ -13,19 +13,9 @@ EXPIRY = 3600.0
 
 
 def approval(case: Case) -> Refusal | None:
-    """Hold back an action the goal's `approve` names until somebody approved exactly this one; deny what was denied."""
-    action, situation = case.action, case.situation
-    if not any(covers(glob, action.tool) for glob in case.goal.goal.approve):
-        return None
-    if situation.denied_by is not None:
-        reason = f"{situation.denied_by} denied it"
-        return Refusal(action=action, kind="deny", policy="approval", reason=reason)
-    if situation.approved_by is not None:
+    """Hold back an action the goal's `approve` names until somebody approved exactly this one."""
+    action = case.action
+    if case.situation.approved_by is not None or not any(covers(glob, action.tool) for glob in case.goal.goal.approve):
         return None
     reason = f"`{case.goal.goal.id}` asks a person before `{action.tool}`: mdl approve {action.id[:12]}, or mdl deny"
     return Refusal(action=action, kind="approval", policy="approval", reason=reason)
-
-
-def expired(asked_at: float, now: float) -> bool:
-    """Whether an answer comes too late: an hour after the person was asked (epoch seconds)."""
-    return now - asked_at >= EXPIRY

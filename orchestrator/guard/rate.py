@@ -1,7 +1,5 @@
 """The rate: how many actions a goal may take for one subject per time. Stops loops through the world."""
 
-from collections.abc import Iterable
-
 from orchestrator.guard.policy import Case
 from orchestrator.types import Refusal
 
@@ -19,14 +17,3 @@ def rate(case: Case) -> Refusal | None:
         reason=f"`{case.goal.goal.id}` took {spent} actions for {whom} within {limit.per}; its rate is {limit.actions}",
         numbers={"spent": spent, "actions": limit.actions, "per": limit.per},
     )
-
-
-def spent_within(times: Iterable[float], *, now: float, per: float) -> int:
-    """How many of these times count towards a rate or budget.
-
-    Args:
-        times: when actions that were not refused got leave, epoch seconds.
-        now: epoch seconds; a later time counts too, or a clock set back would lift the limit.
-        per: seconds; what is exactly that old is out.
-    """
-    return sum(now - at < per for at in times)

@@ -22,7 +22,7 @@ APPROVAL_VERDICTS = frozenset((APPROVAL_GRANTED, APPROVAL_DENIED, APPROVAL_EXPIR
 HEARD = GOAL_CHANGES | APPROVAL_VERDICTS | {APPROVAL_REQUESTED}
 """What the loop itself has to hear of, whoever's goals name it."""
 WANT_HELD, WANT_MISSED = f"{OWN}want.held", f"{OWN}want.missed"
-LOOP_STARTED, LOOP_STOPPED = f"{OWN}loop.started", f"{OWN}loop.stopped"
+LOOP_STARTED = f"{OWN}loop.started"
 CLARIFY = f"{OWN}decision.clarify"
 ACTION = f"{OWN}action."
 SUCCEEDED = f"{ACTION}succeeded"
@@ -158,7 +158,7 @@ def clarify_event(goal: str, reason: str, *, cause: Event, at: float) -> Event:
 
 
 def loop_event(type_: str, *, at: float, data: dict[str, Json]) -> Event:
-    """The loop started or stopped."""
+    """The loop started."""
     return _own(type_, f"{type_}/{at:.6f}", at=at, subject=None, data=data)
 
 

@@ -39,7 +39,6 @@ situations = st.builds(
     rate_spent=st.integers(0, 40),
     lineage=st.lists(st.sampled_from(["g/notify.send", "h/records.get"]), max_size=9).map(tuple),
     approved_by=st.none() | st.just("ada"),
-    denied_by=st.none() | st.just("bob"),
 )
 
 
