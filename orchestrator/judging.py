@@ -57,7 +57,7 @@ class Judging:
         if touch.unsure:
             return await self._unsure(question, state)
         if compiled(version.goal):
-            return replace(decide_compiled(question), candidates=())  # there was nothing to choose from
+            return decide_compiled(question)
         return await self._choose(question, state)
 
     def guard(
@@ -144,11 +144,7 @@ class Judging:
     async def _choose(self, question: Question, state: State) -> Decision:
         tools = usable(question.goal.goal, self._tools().values())
         prices = {tool.name: (tool.cost, state.latency(tool)) for tool in tools}
-        return await decide(
-            replace(question, tools=tools),
-            model=self._model,
-            choices=lambda tools: {tool: prices[tool] for tool in tools},
-        )
+        return await decide(replace(question, tools=tools), model=self._model, prices=prices)
 
     async def _unsure(self, question: Question, state: State) -> Decision:
         goal, touch, degraded = question.goal.goal, question.touch, None
@@ -158,7 +154,7 @@ class Judging:
             if decision.decided_by == "model":
                 if decision.verdict != "act":
                     return replace(decision, verdict="wait", actions=())
-                return replace(decide_compiled(question), candidates=()) if compiled(goal) else decision
+                return decide_compiled(question) if compiled(goal) else decision
             if goal.unsure == "skip":
                 return replace(decision, verdict="wait", actions=())
             degraded = decision.degraded

@@ -1,4 +1,4 @@
-"""The planner for goals that say what to do: `do`, in order, its CEL filled. Asks nobody, waits for nothing.
+"""The plan of a goal that says what to do: `do`, in order, its CEL filled. Asks nobody, waits for nothing.
 
 The variables are `event`, the goal's `let` names, and `goal` (its `id` and `text`). Steps are named "0", "1", ….
 """
@@ -8,31 +8,29 @@ from collections.abc import Sequence
 from orchestrator.decide.planner import Proposal, Question
 from orchestrator.errors import EvaluationError, ExpressionError
 from orchestrator.expressions import bind, event_variables
-from orchestrator.types import Action, Call, Candidate, DecidedBy, Json, Tool
+from orchestrator.types import Action, Call, Candidate, Json, Tool
 
 
-class CompiledPlanner:
-    """Proposes exactly one plan: the goal's `do`."""
-
-    decided_by: DecidedBy = "compiled"
-
-    async def propose(self, question: Question) -> Proposal:
-        """As `plan`; here for the Protocol."""
-        return plan(question)
-
-
-def plan(question: Question) -> Proposal:
-    """Fill the goal's `do`: one candidate, or what is missing when CEL gives an error."""
-    goal, event = question.goal.goal, question.event
+def actions(question: Question) -> tuple[Action, ...] | str:
+    """The goal's `do`, filled; or what is missing, when CEL gives an error."""
+    goal, event, name = question.goal.goal, question.event, question.goal.name
     given = variables(question)
-    actions: list[Action] = []
+    filled: list[Action] = []
     for step, call in enumerate(goal.do):
         try:
             arguments = bind(call.args, given)
         except (EvaluationError, ExpressionError) as error:
-            return Proposal(clarify=f"step {step} of `{goal.id}` ({call.tool}) cannot be filled: {error}")
-        actions.append(Action.of(event, question.goal.name, step=str(step), tool=call.tool, arguments=arguments))
-    return Proposal((candidate(actions, question.tools),), "the goal says what to do")
+            return f"step {step} of `{goal.id}` ({call.tool}) cannot be filled: {error}"
+        filled.append(Action.of(event, name, step=str(step), tool=call.tool, arguments=arguments))
+    return tuple(filled)
+
+
+def plan(question: Question) -> Proposal:
+    """The goal's `do` as the one candidate."""
+    filled = actions(question)
+    if isinstance(filled, str):
+        return Proposal(clarify=filled)
+    return Proposal((candidate(filled, question.tools),), "the goal says what to do")
 
 
 def bound(call: Call, question: Question) -> dict[str, Json]:

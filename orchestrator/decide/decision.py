@@ -4,37 +4,21 @@ A goal with `do` is compiled and decided at once. Where it says `decide = "model
 model is asked if there is one; when it has no answer the fallback goes on, and the decision says why.
 """
 
-from collections.abc import Mapping
-
-from msgspec import Struct
 from msgspec.structs import replace
 
-from orchestrator.decide.compiled import plan
+from orchestrator.decide.compiled import actions
 from orchestrator.decide.fallback import FallbackPlanner, held
-from orchestrator.decide.planner import Choices, Planner, Proposal, Question
+from orchestrator.decide.planner import Planner, Prices, Proposal, Question
 from orchestrator.decide.score import choose
 from orchestrator.errors import PlannerError
 from orchestrator.types import Candidate, DecidedBy, Decision, Goal
 
-
-class Limits(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What one decision may cost: USD, and seconds until the action must be done. None for no limit."""
-
-    budget_usd: float | None = None
-    deadline: float | None = None
-
-
-_FREE = Limits()
 _FALLBACK = FallbackPlanner()
+_DECLARED: Prices = {}
 
 
 async def decide(
-    question: Question,
-    *,
-    model: Planner | None = None,
-    fallback: Planner = _FALLBACK,
-    choices: Choices | None = None,
-    limits: Limits = _FREE,
+    question: Question, *, model: Planner | None = None, fallback: Planner = _FALLBACK, prices: Prices = _DECLARED
 ) -> Decision:
     """Decide for one touched goal; never raises for a planner without an answer.
 
@@ -42,11 +26,10 @@ async def decide(
         question: event, touched goal, and the tools the goal may use.
         model: the planner that asks a model, where one is configured.
         fallback: the planner that goes on without.
-        choices: learnt cost and latency of tools; left out, the declared ones count.
-        limits: what the decision may cost.
+        prices: learnt cost and latency of tools; of those left out, the declared ones count.
     """
     if compiled(question.goal.goal):
-        return decide_compiled(question, choices=choices, limits=limits)
+        return decide_compiled(question)
     degraded: str | None = None
     planners = [fallback] if model is None else [model, fallback]
     if model is None and question.goal.goal.decide == "model":
@@ -57,7 +40,7 @@ async def decide(
         except PlannerError as error:
             degraded = f"{planner.decided_by}: {error}"
             continue
-        decision = _decision(question, proposal, planner.decided_by, choices=choices, limits=limits)
+        decision = _decision(question, proposal, planner.decided_by, prices)
         return replace(decision, degraded=degraded) if degraded else decision
     return Decision(
         goal=question.goal.name,
@@ -73,17 +56,19 @@ def compiled(goal: Goal) -> bool:
     return bool(goal.do) and goal.decide != "model"
 
 
-def decide_compiled(question: Question, *, choices: Choices | None = None, limits: Limits = _FREE) -> Decision:
-    """Decide for a goal that says what to do: the hot path, without an await."""
-    return _decision(question, plan(question), "compiled", choices=choices, limits=limits)
+def decide_compiled(question: Question) -> Decision:
+    """Decide for a goal that says what to do: without an await, and with nothing to choose from."""
+    filled = actions(question)
+    if isinstance(filled, str):
+        return Decision(goal=question.goal.name, verdict="clarify", reason=filled)
+    return Decision(goal=question.goal.name, verdict="act", actions=filled, reason="the goal says what to do")
 
 
-def _decision(
-    question: Question, proposal: Proposal, by: DecidedBy, *, choices: Choices | None, limits: Limits
-) -> Decision:
+def _decision(question: Question, proposal: Proposal, by: DecidedBy, prices: Prices) -> Decision:
     goal = question.goal
-    candidates = proposal.candidates if choices is None else _learnt(proposal.candidates, choices)
-    chosen, scored = choose(candidates, goal.goal.weights, budget_usd=limits.budget_usd, deadline=limits.deadline)
+    candidates = tuple(_priced(one, prices) for one in proposal.candidates) if prices else proposal.candidates
+    budget = goal.goal.budget.usd if goal.goal.budget else None
+    chosen, scored = choose(candidates, goal.goal.weights, budget_usd=budget)
     if proposal.clarify is not None:
         return Decision(goal=goal.name, verdict="clarify", decided_by=by, reason=proposal.clarify, candidates=scored)
     if chosen is None:
@@ -113,13 +98,7 @@ def _nothing(question: Question, proposal: Proposal, by: DecidedBy, scored: tupl
     )
 
 
-def _learnt(candidates: tuple[Candidate, ...], choices: Choices) -> tuple[Candidate, ...]:
-    names = sorted({action.tool for one in candidates for action in one.actions})
-    known: Mapping[str, tuple[float, float]] = choices(names)
-    return tuple(_priced(one, known) for one in candidates)
-
-
-def _priced(one: Candidate, known: Mapping[str, tuple[float, float]]) -> Candidate:
+def _priced(one: Candidate, known: Prices) -> Candidate:
     if any(action.tool not in known for action in one.actions):
         return one
     spent = [known[action.tool] for action in one.actions]

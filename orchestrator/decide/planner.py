@@ -1,11 +1,14 @@
 """The planner's Protocol: a touched goal and the tools it may use, to candidates. `score.py` chooses among them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
 from orchestrator.types import Candidate, DecidedBy, Event, GoalVersion, Tool, Touch
+
+Prices: TypeAlias = Mapping[str, tuple[float, float]]
+"""What is known of tools, by name: USD and seconds a call."""
 
 
 class Question(Struct, frozen=True):
@@ -39,12 +42,4 @@ class Planner(Protocol):
         Raises:
             PlannerError: it has no answer; the next planner is asked.
         """
-        ...
-
-
-class Choices(Protocol):
-    """What the choice may know of tools: learnt cost (USD) and latency (s) by tool name."""
-
-    def __call__(self, tools: Sequence[str]) -> Mapping[str, tuple[float, float]]:
-        """Cost and latency for each named tool."""
         ...

@@ -59,7 +59,7 @@ def _drop(one: Candidate, budget_usd: float | None, deadline: float | None) -> C
 
 def _forbidden(one: Candidate, budget_usd: float | None, deadline: float | None) -> str | None:
     if budget_usd is not None and not one.cost <= budget_usd:
-        return f"costs {one.cost:g} USD, {budget_usd:g} are left"
+        return f"costs {one.cost:g} USD, the budget is {budget_usd:g}"
     if deadline is not None and not one.latency <= deadline:
         return f"takes {one.latency:g} s, {deadline:g} s are left"
     return None

@@ -3,13 +3,14 @@
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
-from orchestrator.decide.decision import Limits, decide, decide_compiled
+from orchestrator.decide.decision import decide, decide_compiled
 from orchestrator.decide.llm import ModelPlanner
 from orchestrator.decide.planner import Question
 from orchestrator.errors import ModelError
 from orchestrator.testing import ScriptedModel
-from orchestrator.types import Action, Call, Decision, Event, Goal, GoalVersion, Json, Tool, Touch
+from orchestrator.types import Action, Budget, Call, Decision, Event, Goal, GoalVersion, Json, Tool, Touch
 
 EVENT = Event(
     id="1",
@@ -60,7 +61,7 @@ async def test_a_goal_with_do_is_decided_without_anybody_being_asked() -> None:
     assert decision.actions[0] == Action.of(
         EVENT, "g@2", step="0", tool="accounts.freeze", arguments=decision.actions[0].arguments
     )
-    assert [one.score for one in decision.candidates] == [1.0]
+    assert decision.candidates == ()
 
 
 @pytest.mark.parametrize("text", ["=event.data.missing", "=event.data.amount + 'x'", "=nobody.there", "=1 +"])
@@ -73,20 +74,23 @@ async def test_an_argument_that_cannot_be_filled_is_asked_about(text: str) -> No
 
 async def test_a_plan_counts_what_its_tools_declare_or_what_was_learnt() -> None:
     tool = Tool(name="accounts.freeze", cost=0.5, latency=2.0)
-    goal = Goal(id="g", text="t", do=(Call("accounts.freeze"), Call("accounts.freeze")))
+    goal = Goal(id="g", text="t", do=(Call("accounts.freeze"), Call("accounts.freeze")), decide="model")
     (declared,) = (await decide(question(goal, tool))).candidates
     assert (declared.cost, declared.latency) == (1.0, 4.0)
-    learnt = await decide(question(goal, tool), choices=lambda tools: dict.fromkeys(tools, (0.1, 3.0)))
+    learnt = await decide(question(goal, tool), prices={"accounts.freeze": (0.1, 3.0)})
     assert (learnt.candidates[0].cost, learnt.candidates[0].latency) == (pytest.approx(0.2), 6.0)
-    unknown = await decide(question(goal, tool), choices=lambda tools: dict.fromkeys(tools[1:], (9.0, 9.0)))
+    unknown = await decide(question(goal, tool), prices={"notify.send": (9.0, 9.0)})
     assert unknown.candidates[0].cost == 1.0
 
 
-async def test_what_no_limit_allows_is_asked_about() -> None:
-    goal = Goal(id="g", text="t", do=(Call("accounts.freeze"),))
-    decision = await decide(question(goal, Tool(name="accounts.freeze", cost=0.5)), limits=Limits(budget_usd=0.2))
-    assert decision.verdict == "clarify"
-    assert decision.reason == "nothing is left: accounts.freeze: costs 0.5 USD, 0.2 are left"
+async def test_a_tool_that_costs_more_than_the_whole_budget_is_not_chosen() -> None:
+    goal = Goal(id="g", text="look up the account", fallback="act", budget=Budget(actions=9, usd=0.2))
+    dear = replace(LOOK_UP, name="orders.account", description="Look up the account", cost=0.5)
+    decision = await decide(question(goal, dear, LOOK_UP))
+    assert (decision.verdict, [one.tool for one in decision.actions]) == ("act", ["orders.find"])
+    assert decision.candidates[-1].dropped == "costs 0.5 USD, the budget is 0.2"
+    decision = await decide(question(goal, dear))
+    assert decision.reason == "nothing is left: orders.account: costs 0.5 USD, the budget is 0.2"
 
 
 async def test_without_a_model_a_read_only_tool_is_called() -> None:

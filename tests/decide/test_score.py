@@ -90,7 +90,7 @@ def test_what_is_dropped_says_why() -> None:
         deadline=2.0,
     )
     assert chosen is None
-    assert [one.dropped for one in scored] == ["costs 3 USD, 1 are left", "takes 9 s, 2 s are left", "not filled"]
+    assert [one.dropped for one in scored] == ["costs 3 USD, the budget is 1", "takes 9 s, 2 s are left", "not filled"]
 
 
 def test_a_budget_used_up_still_allows_what_costs_nothing() -> None:
