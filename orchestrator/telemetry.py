@@ -1,6 +1,6 @@
 """How long each stage takes: the last few thousand timings of each, and their quantiles. Sends nothing anywhere."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
@@ -20,19 +20,16 @@ class Timings:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._stages: dict[str, deque[float]] = {}
+        self._stages = defaultdict[str, deque[float]](lambda: deque(maxlen=_KEPT))
 
     def add(self, stage: str, seconds: float) -> None:
         """Keep one timing."""
-        kept = self._stages.get(stage)
-        if kept is None:
-            kept = self._stages[stage] = deque(maxlen=_KEPT)
-        kept.append(seconds)
+        self._stages[stage].append(seconds)
 
     def add_all(self, seconds: Mapping[str, float]) -> None:
         """Keep one timing for each stage."""
         for stage, value in seconds.items():
-            self.add(stage, value)
+            self._stages[stage].append(value)
 
     def quantiles(self) -> dict[str, Quantiles]:
         """p50 and p99 by stage, in milliseconds."""

@@ -194,14 +194,12 @@ def _up_to_element(path: Path) -> Path:
 def _walk(value: Json, read: Callable[[str], Json], room: int = DEEPEST) -> Json:
     if not room:
         raise ExpressionError(f"arguments are nested deeper than {DEEPEST} levels")
-    match value:
-        case str() if value.startswith("=="):
-            return value[1:]
-        case str() if value.startswith("="):
-            return read(value[1:].strip())
-        case dict():
-            return {key: _walk(inner, read, room - 1) for key, inner in cast("dict[str, Json]", value).items()}
-        case list() | tuple():
-            return [_walk(inner, read, room - 1) for inner in cast("list[Json]", value)]
-        case _:
+    if isinstance(value, str):
+        if not value.startswith("="):
             return value
+        return value[1:] if value.startswith("==") else read(value[1:].strip())
+    if isinstance(value, dict):
+        return {key: _walk(inner, read, room - 1) for key, inner in cast("dict[str, Json]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_walk(inner, read, room - 1) for inner in cast("list[Json]", value)]
+    return value

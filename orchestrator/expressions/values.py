@@ -65,17 +65,15 @@ def from_cel(value: Any) -> Json:
     Raises:
         EvaluationError: it holds NaN or an infinity, which JSON has no word for.
     """
-    match value:
-        case bool() | int() | str() | None:
-            return value
-        case float():
-            return _number(value)
-        case dict():
-            return {_key(key): from_cel(inner) for key, inner in cast("dict[Any, Any]", value).items()}
-        case list():
-            return [from_cel(inner) for inner in cast("list[Any]", value)]
-        case _:
-            return _written(value)
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        return _number(value)
+    if isinstance(value, dict):
+        return {_key(key): from_cel(inner) for key, inner in cast("dict[Any, Any]", value).items()}
+    if isinstance(value, list):
+        return [from_cel(inner) for inner in cast("list[Any]", value)]
+    return _written(value)
 
 
 def _clean(text: str) -> str:

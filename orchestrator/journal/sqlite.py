@@ -88,7 +88,7 @@ class SqliteJournal(SqliteReader):
         drafts = tuple(drafts)  # the caller's list may change before the commit
         ask = Ask(
             drafts=drafts,
-            terms=[chain.terms(draft) for draft in drafts],
+            terms=list(map(chain.terms, drafts)),
             positions=chain.texts(positions) if positions else (),
             reserved=reserved,
         )
