@@ -22,6 +22,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from mcp_servers import clock
 from mcp_servers.config import Config, Section, read
 from mcp_servers.serve import serve
+from mcp_servers.uncertain import Sending, Uncertain, outspoken
 from mcp_servers.words import plain
 
 _LONGEST = 4_000
@@ -79,6 +80,7 @@ def configure(config: Mapping[str, Any] | None = None, *, now: clock.Now = clock
     annotations = ToolAnnotations(read_only_hint=False, idempotent_hint=False, destructive_hint=False)
 
     @server.tool(annotations=annotations, meta={"mdl/cost": 0.0, "mdl/latency": 0.05})
+    @outspoken
     async def send(text: str, channel: str = "console") -> Sent:
         """Tell a person something.
 
@@ -131,11 +133,14 @@ def _append(path: Path, line: str) -> None:
 
 
 async def _post(url: SecretStr, timeout: float, text: str) -> None:  # noqa: ASYNC109  httpx takes it
-    host = urlsplit(url.get_secret_value()).hostname
+    host, sending = urlsplit(url.get_secret_value()).hostname, Sending()
+    message = {"text": plain(text, _LONGEST, lines=True)}
     try:
         async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
-            answer = await client.post(url.get_secret_value(), json={"text": plain(text, _LONGEST, lines=True)})
+            answer = await client.post(url.get_secret_value(), json=message, extensions={"trace": sending})
     except httpx.HTTPError as error:
+        if sending.begun:
+            raise Uncertain(f"`{host}` was sent it and did not answer: {type(error).__name__}") from None
         raise ToolError(f"`{host}` was not reached: {type(error).__name__}") from None  # the cause shows the address
     if not answer.is_success:
         raise ToolError(f"`{host}` answered {answer.status_code}")

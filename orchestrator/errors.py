@@ -87,7 +87,7 @@ class ModelError(PlannerError):
 
 
 class ToolError(MDLError):
-    """A tool said no, or its server did."""
+    """A tool said no, or its server did. An `@action` raises it to say no in its own words."""
 
 
 class ToolMissing(ToolError):  # noqa: N818  a state, and the name people search for
@@ -95,4 +95,4 @@ class ToolMissing(ToolError):  # noqa: N818  a state, and the name people search
 
 
 class ToolUncertain(ToolError):  # noqa: N818  a state, and the name people search for
-    """The call was sent and no answer came: nobody knows whether it took effect."""
+    """The call was sent and nobody knows whether it took effect. An `@action` that broke off midway raises it."""

@@ -15,7 +15,7 @@ import msgspec
 
 from orchestrator.act.toolbox import ServerStatus
 from orchestrator.clock import Clock
-from orchestrator.errors import JournalError, JournalFull, ModelError, ToolError, ToolMissing
+from orchestrator.errors import JournalError, JournalFull, ModelError, ToolError, ToolMissing, ToolUncertain
 from orchestrator.journal import chain
 from orchestrator.models.model import Reply
 from orchestrator.observe.source import Observation
@@ -223,7 +223,7 @@ class FakeToolbox:
         return True
 
     async def act(self, grant: Grant) -> Outcome:
-        """Call the function; what it raises is a failed outcome."""
+        """Call the function; ToolUncertain is an unknown outcome, ToolError a failed one."""
         self.calls.append(grant)
         action = grant.action
         if action.tool not in self._functions:
@@ -232,6 +232,8 @@ class FakeToolbox:
             return Outcome(
                 action=action, status="succeeded", result=await self._functions[action.tool](action.arguments)
             )
+        except ToolUncertain as error:
+            return Outcome(action=action, status="unknown", error=str(error))
         except ToolError as error:
             return Outcome(action=action, status="failed", error=str(error))
 

@@ -12,6 +12,7 @@ from mcp_servers import clock
 from mcp_servers.config import Config, read
 from mcp_servers.host.command import Run, TooLong, run as run_command
 from mcp_servers.host.metrics import Metrics, begin, metrics as looked
+from mcp_servers.uncertain import Uncertain, outspoken
 from mcp_servers.words import plain
 
 
@@ -62,8 +63,11 @@ def configure(config: Mapping[str, Any] | None = None, *, now: clock.Now = clock
             raise ToolError(f"this machine cannot be looked at: {error.strerror}") from error
 
     @server.tool(annotations=act, meta={"mdl/cost": 0.0, "mdl/latency": 1.0})
+    @outspoken
     async def run(command: str) -> Done:
         """Run a command that the config allows, without arguments; an exit code other than 0 is a failure.
+
+        A command that is killed on its way may have done a part.
 
         Args:
             command: the command's name.
@@ -73,6 +77,8 @@ def configure(config: Mapping[str, Any] | None = None, *, now: clock.Now = clock
             names = ", ".join(f"`{name}`" for name in settings.commands) or "none"
             raise ToolError(f"there is no command `{plain(command)}`; allowed: {names}")
         done = await _ended(command, words, settings)
+        if done.exit_code < 0:
+            raise Uncertain(_failure(command, done))
         if done.exit_code:
             raise ToolError(_failure(command, done))
         return Done(exit_code=0, stdout=done.stdout, stderr=done.stderr, seconds=done.seconds)
@@ -84,7 +90,7 @@ async def _ended(name: str, words: list[str], settings: HostConfig) -> Run:
     try:
         return await run_command(words, folder=settings.folder, env=settings.env, timeout=settings.timeout)
     except TooLong:
-        raise ToolError(f"`{name}` did not end within {settings.timeout:g} s and was killed") from None
+        raise Uncertain(f"`{name}` did not end within {settings.timeout:g} s and was killed") from None
     except OSError as error:
         raise ToolError(f"`{name}` cannot be started: {error.strerror}: {plain(str(error.filename))}") from error
 

@@ -19,6 +19,7 @@ from standardwebhooks import Webhook
 from mcp_servers import clock
 from mcp_servers.cause import action_id
 from mcp_servers.config import Config, read
+from mcp_servers.uncertain import Sending, Uncertain, outspoken
 from mcp_servers.webhook.place import Place, Resolve, allowed, place, system_resolve
 from mcp_servers.words import plain
 
@@ -71,6 +72,7 @@ def configure(
     annotations = ToolAnnotations(read_only_hint=False, idempotent_hint=True, destructive_hint=True)
 
     @server.tool(annotations=annotations, meta={"mdl/cost": 0.0, "mdl/latency": 0.3})
+    @outspoken
     async def call(url: str, body: dict[str, Any]) -> Answer:
         """Post a signed JSON body; another status than 2xx is a failure. Receivers know a repetition by its webhook-id.
 
@@ -87,12 +89,13 @@ def configure(
             "webhook-timestamp": str(int(at.timestamp())),
             "webhook-signature": signer.sign(identity, at, data),
         }
+        sending = Sending()
         try:
             async with asyncio.timeout(settings.timeout):
                 to = await place(url, hosts, resolve, private=settings.private)
-                answer = await _post(to, data.encode(), headers)
+                answer = await _post(to, data.encode(), headers, sending)
         except TimeoutError:
-            raise ToolError(f"the receiver did not answer within {settings.timeout:g} s; it may have acted") from None
+            raise _late(sending, settings.timeout) from None
         if httpx.codes.is_success(answer["status"]):
             return answer
         stays = "; redirects are not followed" if httpx.codes.is_redirect(answer["status"]) else ""
@@ -101,21 +104,27 @@ def configure(
     return server
 
 
-async def _post(to: Place, data: bytes, headers: Mapping[str, str]) -> Answer:
+def _late(sending: Sending, seconds: float) -> Exception:
+    if sending.begun:
+        return Uncertain(f"the receiver did not answer within {seconds:g} s; it may have acted")
+    return ToolError(f"the receiver was not reached within {seconds:g} s")
+
+
+async def _post(to: Place, data: bytes, headers: Mapping[str, str], sending: Sending) -> Answer:
     try:
-        return await _answered(to, data, headers)
-    except httpx.ConnectError as error:
-        raise ToolError(f"`{to.url.host}` was not reached: {plain(str(error), 200)}") from error
+        return await _answered(to, data, headers, sending)
     except httpx.HTTPError as error:
-        broke = plain(str(error) or type(error).__name__, 200)
-        raise ToolError(f"the connection to `{to.url.host}` broke, and it may have acted: {broke}") from error
+        why = plain(str(error) or type(error).__name__, 200)
+        if sending.begun:
+            raise Uncertain(f"the connection to `{to.url.host}` broke, and it may have acted: {why}") from error
+        raise ToolError(f"`{to.url.host}` was not reached: {why}") from error
 
 
-async def _answered(to: Place, data: bytes, headers: Mapping[str, str]) -> Answer:
+async def _answered(to: Place, data: bytes, headers: Mapping[str, str], sending: Sending) -> Answer:
     url = to.url.copy_with(host=to.address)
     request = httpx.Request(
         "POST", url, content=data, headers={"host": to.url.netloc.decode("ascii"), **headers},
-        extensions={"sni_hostname": to.url.host},
+        extensions={"sni_hostname": to.url.host, "trace": sending},
     )  # fmt: skip
     async with httpx.AsyncClient(trust_env=False, timeout=None) as client:  # noqa: S113  the caller has a timeout
         response = await client.send(request, stream=True, follow_redirects=False)

@@ -10,7 +10,7 @@ from mcp.types import (
     TextContent,
 )
 
-from orchestrator.errors import ToolError
+from orchestrator.act.uncertain import failure
 from orchestrator.types import Json
 
 _ERROR = 2_000
@@ -22,10 +22,11 @@ def answer(result: CallToolResult) -> Json:
     Structured content as it is; without it a single text is that text, several blocks are a list of descriptions.
 
     Raises:
-        ToolError: the tool says that it failed, in its own words.
+        ToolUncertain: the tool says that it failed and may have acted, in its own words.
+        ToolError: it says that it failed.
     """
     if result.is_error:
-        raise ToolError(clipped(_words(result) or "it failed without a word"))
+        raise failure(result, clipped(_words(result) or "it failed without a word"))
     if result.structured_content is not None:
         return result.structured_content
     match result.content:

@@ -96,6 +96,10 @@ class InProcess:
             case ValidationError() if not isinstance(error, UnexpectedToolError):
                 wrong = "; ".join(f"`{'.'.join(map(str, one['loc']))}`: {one['msg']}" for one in cause.errors())
                 return Misfit(clipped(f"`{self.name}.{tool}` cannot take these arguments: {wrong}"))
+            case ToolUncertain():
+                return ToolUncertain(clipped(str(cause)))
+            case ToolError():
+                return ToolError(clipped(str(cause)))
             case Exception() if isinstance(error, UnexpectedToolError):
                 _LOG.error("tool `%s.%s` broke", self.name, tool, exc_info=cause)
                 return ToolError(

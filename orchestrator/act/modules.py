@@ -12,6 +12,7 @@ from mcp.types import ToolAnnotations
 
 from orchestrator.act.action import actions
 from orchestrator.act.catalogue import COST, LATENCY
+from orchestrator.act.uncertain import outspoken
 from orchestrator.errors import SettingsError
 from orchestrator.settings import ServerSettings
 from orchestrator.types import Json
@@ -78,7 +79,7 @@ def _built(name: str, module: ModuleType) -> MCPServer[Any] | None:
     for function, mark in found.values():
         try:
             server.add_tool(
-                function,
+                outspoken(function),
                 name=mark.name,
                 description=mark.description,
                 annotations=ToolAnnotations(read_only_hint=mark.read_only, idempotent_hint=mark.idempotent),

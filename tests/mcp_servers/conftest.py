@@ -12,7 +12,7 @@ import pytest
 from mcp import StdioServerParameters
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
-from mcp.types import CallToolResult
+from mcp.types import CallToolResult, TextContent
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,6 +52,16 @@ async def call(server: MCPServer[Any], tool: str, **arguments: Any) -> Any:
     result = await server.call_tool(tool, arguments)
     assert isinstance(result, CallToolResult)
     return result.structured_content
+
+
+async def doubt(server: MCPServer[Any], tool: str, **arguments: Any) -> str:
+    """The text of a failure that says that the tool may have acted."""
+    result = await server.call_tool(tool, arguments)
+    assert isinstance(result, CallToolResult)
+    assert (result.is_error, result.meta) == (True, {"dev.mdl/uncertain": True})
+    (block,) = result.content
+    assert isinstance(block, TextContent)
+    return block.text
 
 
 async def refusal(server: MCPServer[Any], tool: str, **arguments: Any) -> str:

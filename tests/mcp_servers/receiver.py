@@ -21,6 +21,7 @@ class Receiver:
     headers: dict[str, str] = field(default_factory=dict[str, str])
     answer: bytes = b"ok"
     hold: threading.Event | None = None
+    hang_up: bool = False
     received: list[Received] = field(default_factory=list[Received])
 
     @property
@@ -35,6 +36,9 @@ def receiving() -> Generator[Receiver]:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
             receiver.received.append(Received(self.path, headers, body))
+            if receiver.hang_up:
+                self.close_connection = True
+                return
             if receiver.hold is not None:
                 receiver.hold.wait(5)
             self.send_response(receiver.status)

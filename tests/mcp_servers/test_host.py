@@ -14,7 +14,7 @@ from mcp.server import MCPServer
 
 from mcp_servers.config import ConfigError
 from mcp_servers.host import configure
-from tests.mcp_servers.conftest import call, refusal
+from tests.mcp_servers.conftest import call, doubt, refusal
 
 
 def _server(tmp_path: Path, code: str, **more: Any) -> MCPServer[Any]:
@@ -76,7 +76,7 @@ async def test_a_failing_command_is_a_failure_with_its_last_words(tmp_path: Path
     said = await refusal(_server(tmp_path, code), "run", command="it")
     assert said == "`it` ended with exit code 3: queue is \\x1b[31mlocked"
     killed = _server(tmp_path, "import os; os.kill(os.getpid(), 15)")
-    assert await refusal(killed, "run", command="it") == f"`it` was ended by signal {signal.SIGTERM}"
+    assert await doubt(killed, "run", command="it") == f"`it` was ended by signal {signal.SIGTERM}"
 
 
 async def test_a_program_that_is_not_there_is_said(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ while not os.path.exists('child') or not os.path.getsize('child'):
 
 async def test_a_command_that_takes_too_long_is_killed_with_its_children(tmp_path: Path) -> None:
     server = _server(tmp_path, _FORKS + "time.sleep(600)", timeout=1)
-    assert await refusal(server, "run", command="it") == "`it` did not end within 1 s and was killed"
+    assert await doubt(server, "run", command="it") == "`it` did not end within 1 s and was killed"
     await _gone(int((tmp_path / "child").read_text()))
 
 

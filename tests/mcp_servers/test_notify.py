@@ -1,5 +1,6 @@
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from mcp import Client, StdioServerParameters
 
 from mcp_servers.config import ConfigError
 from mcp_servers.notify import configure
-from tests.mcp_servers.conftest import call, refusal
+from tests.mcp_servers.conftest import call, doubt, refusal
 from tests.mcp_servers.receiver import receiving
 
 AT = datetime(2026, 11, 21, 8, 0, 0, 123456, UTC)
@@ -68,6 +69,18 @@ async def test_a_chat_gets_slacks_format(tmp_path: Path) -> None:
     said = await refusal(server, "send", text="x", channel="ops")
     assert said.startswith("`127.0.0.1` was not reached")
     assert "secret" not in said
+
+
+async def test_a_chat_that_got_the_message_and_does_not_answer_may_have_shown_it(tmp_path: Path) -> None:
+    with receiving() as chat:
+        channels = {"ops": {"slack": f"{chat.url}/secret"}}
+        server = configure({"folder": str(tmp_path), "channels": channels, "timeout": 0.2})
+        chat.hang_up = True
+        said = await doubt(server, "send", text="x", channel="ops")
+        assert said == "`127.0.0.1` was sent it and did not answer: RemoteProtocolError"
+        chat.hang_up, chat.hold = False, threading.Event()
+        said = await doubt(server, "send", text="x", channel="ops")
+        assert said == "`127.0.0.1` was sent it and did not answer: ReadTimeout"
 
 
 async def test_what_cannot_be_sent_is_refused(tmp_path: Path) -> None:

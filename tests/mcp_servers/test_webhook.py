@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 from mcp_servers.config import ConfigError
 from mcp_servers.webhook import configure
 from mcp_servers.webhook.place import allowed, place, public
-from tests.mcp_servers.conftest import call, refusal
+from tests.mcp_servers.conftest import call, doubt, refusal
 from tests.mcp_servers.receiver import Receiver, receiving
 
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -89,9 +89,26 @@ async def test_of_a_long_answer_only_the_beginning_is_told(receiver: Receiver) -
 async def test_a_receiver_that_does_not_answer_in_time_may_have_acted(receiver: Receiver) -> None:
     receiver.hold = threading.Event()
     server = _server(f"127.0.0.1:{receiver.port}", timeout=0.2)
-    assert await refusal(server, "call", url=receiver.url, body={}) == (
+    assert await doubt(server, "call", url=receiver.url, body={}) == (
         "the receiver did not answer within 0.2 s; it may have acted"
     )
+
+
+async def test_a_receiver_that_hangs_up_may_have_acted(receiver: Receiver) -> None:
+    receiver.hang_up = True
+    said = await doubt(_server(f"127.0.0.1:{receiver.port}"), "call", url=receiver.url, body={})
+    assert said.startswith("the connection to `127.0.0.1` broke, and it may have acted: ")
+    assert len(receiver.received) == 1
+
+
+async def test_a_name_that_takes_too_long_to_look_up_was_not_reached() -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        del host, port
+        return await asyncio.get_running_loop().create_future()
+
+    server = configure({"hosts": ["a.example"], "key": KEY, "timeout": 0.05}, resolve=resolve)
+    said = await refusal(server, "call", url="https://a.example/", body={})
+    assert said == "the receiver was not reached within 0.05 s"
 
 
 async def test_a_receiver_that_is_away_is_said() -> None:

@@ -10,6 +10,8 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ElicitRequest, ElicitRequestFormParams, ImageContent, InputRequiredResult, ToolAnnotations
 from opentelemetry import baggage, trace
 
+from orchestrator import errors
+
 server = MCPServer("desk", log_level="WARNING")
 calls: list[str] = []
 config: dict[str, Any] = {}
@@ -52,6 +54,16 @@ async def refuse() -> dict[str, str]:
 @server.tool()
 async def crash() -> dict[str, str]:
     raise KeyError("a secret of ours")
+
+
+@server.tool()
+async def doubt() -> dict[str, str]:
+    raise errors.ToolUncertain("half is done")
+
+
+@server.tool()
+async def no() -> dict[str, str]:
+    raise errors.ToolError("not today")
 
 
 @server.tool()
