@@ -1,6 +1,6 @@
 """What a crash left behind: announced actions without an outcome, and what the crash rule makes of each.
 
-A tool that is trusted and idempotent or read-only is called again with the same key; anything else is `unknown`.
+A repeatable tool is called again with the same key; what anything else did is `unknown`.
 """
 
 import logging
@@ -77,7 +77,7 @@ async def _may_repeat(grant: Grant, toolbox: Toolbox) -> bool:
     except ToolMissing:  # its server is not configured any more
         return False
     tool = toolbox.tools().get(grant.action.tool)
-    return tool is not None and tool.trusted and (tool.idempotent or tool.read_only)
+    return tool is not None and tool.repeatable
 
 
 def _plan(journal: Journal, position: int, action: str, event: Event) -> Plan:

@@ -238,10 +238,10 @@ class FakeToolbox:
             return Outcome(action=action, status="failed", error=str(error))
 
     async def read(self, call: Call) -> Json:
-        """Call a read-only function."""
+        """Call a harmless function."""
         if call.tool not in self._functions:
             raise ToolMissing(f"no tool `{call.tool}`")
-        if not self._tools[call.tool].read_only:
+        if not self._tools[call.tool].harmless:
             raise ToolError(f"`{call.tool}` is not read-only")
         return await self._functions[call.tool](call.args)
 

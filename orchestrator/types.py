@@ -240,7 +240,7 @@ class Tool(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A function as an MCP server lists it, named `server.tool`.
 
     cost in USD a call, latency in seconds, both as declared; `trusted` means that the server's own annotations
-    (`read_only`, `idempotent`) are believed.
+    (`read_only`, `idempotent`) are believed. What follows from them is asked of `harmless` and `repeatable`.
     """
 
     name: str
@@ -251,6 +251,16 @@ class Tool(Struct, frozen=True, omit_defaults=True, kw_only=True):
     trusted: bool = False
     cost: float = 0.0
     latency: float = 0.0
+
+    @property
+    def harmless(self) -> bool:
+        """Whether it may be called without a grant, and without anybody having asked for it: it changes nothing."""
+        return self.trusted and self.read_only
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same call may be made again with the same key, even if the first may have taken effect."""
+        return self.trusted and (self.idempotent or self.read_only)
 
 
 class Action(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Calling again, where a second call can do no harm: idempotent and read-only tools, never anything else."""
+"""Calling again, where a second call can do no harm: repeatable tools, never anything else."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

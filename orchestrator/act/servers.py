@@ -112,16 +112,16 @@ class Servers:
         )
 
     async def read(self, call: Call) -> Json:
-        """Call a read-only tool with plain arguments. It is read-only where a trusted server or the settings say so.
+        """Call a harmless tool with plain arguments: a trusted server's that it, or the settings, say only reads.
 
         Raises:
             ToolMissing: no such tool, or its server is down.
-            ToolError: the tool is not known to be read-only, it failed, or its result is too large to judge by.
+            ToolError: the tool is not harmless, it failed, or its result is too large to judge by.
         """
         server, own = self._addressed(call.tool)
         tool = await self._tool(server, own, self._deadline(server))
-        if not tool.read_only:
-            raise ToolError(f"`{call.tool}` is not known to be read-only, so it may only be called as an action")
+        if not tool.harmless:
+            raise ToolError(_unread(tool))
         last, _ = await self._attempts(call.tool, call.args, None)
         if last.error is not None:
             raise last.error
@@ -148,7 +148,6 @@ class Servers:
             tool = await self._tool(server, own, deadline)
         except ToolMissing as error:
             return Attempt(status="failed", error=error)
-        repeatable = tool.read_only or tool.idempotent
         try:
             value = await self._value(server, tool, arguments, grant, deadline)
             return Attempt(status="succeeded", result=self._kept(value, tool, grant))
@@ -156,9 +155,9 @@ class Servers:
             return Attempt(status="failed", error=error)
         except ToolUncertain as error:
             # A read changed nothing, so its end is known even where its answer is not.
-            return Attempt(status="failed" if tool.read_only else "unknown", error=error, repeatable=repeatable)
+            return Attempt(status="failed" if tool.harmless else "unknown", error=error, repeatable=tool.repeatable)
         except ToolError as error:
-            return Attempt(status="failed", error=error, repeatable=repeatable)
+            return Attempt(status="failed", error=error, repeatable=tool.repeatable)
 
     async def _value(
         self, server: Server, tool: Tool, arguments: dict[str, Json], grant: Grant | None, deadline: float
@@ -257,3 +256,11 @@ class Servers:
                 )
             servers[name] = InProcess(name, one, loaded[name], changed=self._changed)
         return servers
+
+
+def _unread(tool: Tool) -> str:
+    only = "so it may only be called as an action"
+    if tool.read_only:
+        name = tool.name.partition(".")[0]
+        return f"`{tool.name}` is of a server nobody vouches for, {only}; [mcpServers.{name}] may say `trust = true`"
+    return f"`{tool.name}` is not known to be read-only, {only}"

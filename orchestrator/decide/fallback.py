@@ -41,7 +41,7 @@ def held(question: Question, chosen: Candidate) -> str | None:
     `fallback = "act"`.
     """
     goal = question.goal.goal
-    harmless = {tool.name for tool in question.tools if tool.read_only and tool.trusted}
+    harmless = {tool.name for tool in question.tools if tool.harmless}
     if goal.fallback == "act" or all(action.tool in harmless for action in chosen.actions):
         return None
     calls = ", then ".join(f"{action.tool}({_shown(action)})" for action in chosen.actions)

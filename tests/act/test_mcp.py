@@ -234,6 +234,18 @@ async def test_untrusted_annotations_widen_nothing(running: Running, script: Scr
             await servers.read(Call("theirs.ping"))
 
 
+async def test_what_the_settings_say_of_an_untrusted_servers_tool_does_not_stand_for_trust(
+    running: Running, script: Script, grant: Granting, tmp_path: Path
+) -> None:
+    said = {"half_idempotent": ToolSettings(idempotent=True), "environment": ToolSettings(read_only=True)}
+    async with running({"theirs": script("modern.py", ledger=tmp_path / "ledger", tools=said)}) as servers:
+        assert await servers.ready(timeout=15)
+        outcome = await servers.act(grant("theirs.half_idempotent", name="once"))
+        with pytest.raises(ToolError, match=r"nobody vouches for.*\[mcpServers.theirs\] may say `trust = true`"):
+            await servers.read(Call("theirs.environment"))
+    assert (outcome.status, outcome.attempts) == ("failed", 1)
+
+
 @pytest.mark.parametrize("mode", ["child", "deaf"])
 async def test_stopping_leaves_no_process_behind(running: Running, script: Script, tmp_path: Path, mode: str) -> None:
     async with running({"raw": script("raw.py", mode, ledger=tmp_path / "pids")}) as servers:
