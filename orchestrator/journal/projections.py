@@ -77,9 +77,7 @@ def fold_turn(state: State, turn: Turn) -> None:
     So turns may be folded in another order than the journal has them; what comes out does not depend on it.
     """
     state.counts.turns += 1
-    asked = {action.id for decision in turn.decisions for action in decision.actions} & state.pending.keys()
-    for action in asked:
-        del state.pending[action]
+    asked = bool(state.pending) and _answer(state, turn)
     for touch in turn.touches:
         fold_touch(state, touch, position=turn.event, at=turn.at)
         if not asked:  # what a person approved was counted when it was decided
@@ -89,18 +87,29 @@ def fold_turn(state: State, turn: Turn) -> None:
         if decision.verdict == "act" and decision.actions:
             state.counts.decided_by[decision.decided_by] += not asked
             state.open[decision.actions[0].id] = Open(turn.event, decision.goal)
+        goal = goal_id(decision.goal)
         for action in decision.actions:
             if judgement := judged.get(action.id):
-                _follow(state, judgement, f"{goal_id(decision.goal)}/{action.tool}")
-                _spend(state, judgement, goal=goal_id(decision.goal), subject=turn.subject)
+                _follow(state, judgement, f"{goal}/{action.tool}")
+                _spend(state, judgement, goal=goal, subject=turn.subject)
     if state.counts.turns % SWEEP == 0:
         _sweep(state, turn.at)
 
 
+def _answer(state: State, turn: Turn) -> bool:
+    """Forget the approvals that a turn was made of; whether there were any."""
+    answered = {action.id for decision in turn.decisions for action in decision.actions} & state.pending.keys()
+    for action in answered:
+        del state.pending[action]
+    return bool(answered)
+
+
 def fold_touch(state: State, touch: Touch, *, position: int, at: float) -> None:
     """Fold what an orientation did to a goal's window; folding the same touch again changes nothing."""
+    if touch.by is None:
+        return
     version = state.goals.get(goal_id(touch.goal))
-    if touch.by is None or version is None or version.name != touch.goal or version.goal.window is None:
+    if version is None or version.name != touch.goal or version.goal.window is None:
         return
     known = state.windows.setdefault(version.goal.id, {})
     before = known.get(touch.by, WindowState())
