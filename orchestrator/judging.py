@@ -72,33 +72,29 @@ class Judging:
         seconds: dict[str, float],
     ) -> Verdicts:
         """Judge every action of a turn."""
-        began, plans, judgements = perf_counter(), list[Plan](), list[Judgement]()
+        began = perf_counter()
+        plans: list[Plan] = []
+        judgements: list[Judgement] = []
+        asking: list[Event] = []
         for decision, version in decided:
             if decision.verdict == "act":
-                gone = _gone(version, state)
-                if gone is None:
-                    plan, given = self._judge(decision, version, event, state, now=now)
-                else:
-                    situation = Situation(now=now, lineage=state.lineage(event))
-                    plan, given = _refuse(decision.actions[0], gone, policy="grants", situation=situation)
+                plan, given = self._judge(decision, version, event, state, now=now)
                 plans.append(plan)
                 judgements += given
+            # A goal that hears of open questions and has one itself would hear of that too, for ever.
+            elif decision.verdict == "clarify" and event.type != CLARIFY:
+                asking.append(clarify_event(decision.goal, decision.reason, cause=event, at=now))
         seconds["guard"] = perf_counter() - began
-        decisions = tuple(decision for decision, _ in decided)
-        unclear = [one for one in decisions if one.verdict == "clarify"]
         turn = Turn(
             event=record.position,
             at=record.at,
             subject=event.subject,
             touches=tuple(touches),
-            decisions=decisions,
+            decisions=tuple([decision for decision, _ in decided]),
             judgements=tuple(judgements),
             seconds=seconds,
         )
-        # A goal that hears of open questions and has one itself would hear of that too, for ever.
-        heard = event.type == CLARIFY
-        asking = () if heard else tuple(clarify_event(one.goal, one.reason, cause=event, at=now) for one in unclear)
-        return Verdicts(turn, tuple(plans), asking)
+        return Verdicts(turn, tuple(plans), tuple(asking))
 
     def guard_approved(
         self,
@@ -130,7 +126,7 @@ class Judging:
             lapsed = reason or "the goal is gone"
             plan, given = _refuse(decision.actions[0], lapsed, policy="approval", situation=situation)
         else:
-            plan, given = self._judge(decision, version, cause, state, now=now, approved=(data.action, by))
+            plan, given = self._verdicts(decision, version, cause, state, now=now, approved=(data.action, by))
         turn = Turn(
             event=record.position,
             at=record.at,
@@ -164,6 +160,15 @@ class Judging:
         )
 
     def _judge(
+        self, decision: Decision, version: GoalVersion, event: Event, state: State, *, now: float
+    ) -> tuple[Plan, list[Judgement]]:
+        gone = _gone(version, state)
+        if gone is None:
+            return self._verdicts(decision, version, event, state, now=now)
+        situation = Situation(now=now, lineage=state.lineage(event))
+        return _refuse(decision.actions[0], gone, policy="grants", situation=situation)
+
+    def _verdicts(
         self,
         decision: Decision,
         version: GoalVersion,
@@ -175,7 +180,8 @@ class Judging:
     ) -> tuple[Plan, list[Judgement]]:
         plan: list[Grant | Refusal] = []
         judgements: list[Judgement] = []
-        tools, prices = self._tools(), list[float]()
+        tools = self._tools()
+        prices: list[float] = []
         for action in decision.actions:
             by = approved[1] if approved and approved[0] == action.id else None
             usd = tools[action.tool].cost if action.tool in tools else 0.0

@@ -118,13 +118,13 @@ def bind(args: Mapping[str, Json], variables: Mapping[str, Json]) -> dict[str, J
         ExpressionError, EvaluationError: as `compile_expression` and `Expression.value`.
     """
     names = tuple(sorted(variables))
-    return _walk(args, lambda text: compile_expression(text, names).value(variables))
+    return _walk(args, lambda text: _compiled(text, names).value(variables))
 
 
 def expressions_in(args: Json) -> list[str]:
     """The CEL texts inside arguments, in order, without their `=`."""
     found: list[str] = []
-    _walk(args, found.append)
+    _walk(args, lambda text: found.append(_cel_in(text)))
     return found
 
 
@@ -191,13 +191,22 @@ def _up_to_element(path: Path) -> Path:
     return path[: next(ends, len(path))]
 
 
+@lru_cache(maxsize=16384)
+def _compiled(text: str, variables: tuple[str, ...]) -> Expression:
+    return compile_expression(_cel_in(text), variables)
+
+
+def _cel_in(text: str) -> str:
+    return text[1:].strip()
+
+
 def _walk(value: Json, read: Callable[[str], Json], room: int = DEEPEST) -> Json:
     if not room:
         raise ExpressionError(f"arguments are nested deeper than {DEEPEST} levels")
     if isinstance(value, str):
         if not value.startswith("="):
             return value
-        return value[1:] if value.startswith("==") else read(value[1:].strip())
+        return value[1:] if value.startswith("==") else read(value)
     if isinstance(value, dict):
         return {key: _walk(inner, read, room - 1) for key, inner in cast("dict[str, Json]", value).items()}
     if isinstance(value, list | tuple):

@@ -50,13 +50,12 @@ def take(variables: Mapping[str, Json], tree: Tree) -> dict[str, Any]:
     Raises:
         EvaluationError: as `to_cel`.
     """
-    return {name: _take(variables[name], inner) for name, inner in tree.items() if name in variables}
-
-
-def _take(value: Json, tree: Tree | None) -> Any:
-    if tree is None or value.__class__ is not dict:
-        return to_cel(value)
-    return {name: _take(value[name], inner) for name, inner in tree.items() if name in value}
+    taken: dict[str, Any] = {}
+    for name, inner in tree.items():
+        if name in variables:
+            value = variables[name]
+            taken[name] = to_cel(value) if inner is None or value.__class__ is not dict else take(value, inner)
+    return taken
 
 
 def from_cel(value: Any) -> Json:
