@@ -42,12 +42,13 @@ def terms(draft: Draft) -> bytes:
     Raises:
         JournalError: a column has the wrong type or size, or text that is no Unicode.
     """
+    kind, body = draft.kind, draft.body
     try:
-        if draft.kind not in _KINDS:
+        if kind not in _KINDS:
             raise TypeError(f"a record's kind is one of {', '.join(sorted(_KINDS))}")  # noqa: TRY301  one text for all
-        if type(draft.body) is not bytes or len(draft.body) > MAX_BODY:
+        if type(body) is not bytes or len(body) > MAX_BODY:
             raise TypeError(f"a body is bytes, at most {MAX_BODY}")  # noqa: TRY301  one text for all
-        return terms_of(draft.kind, draft.type, draft.key, draft.id, draft.source, draft.cause)
+        return terms_of(kind, draft.type, draft.key, draft.id, draft.source, draft.cause)
     except (TypeError, StructError, UnicodeEncodeError) as error:
         name = f"{draft.kind!s:.40} `{draft.id!s:.80}` of `{draft.source!s:.80}`"
         raise JournalError(f"{name} cannot be stored: {error}; correct it where it is made") from error
