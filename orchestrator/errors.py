@@ -9,6 +9,7 @@ MDLError
 │   ├── JournalBusy        somebody else owns it
 │   ├── JournalFull        the queue is full, or the disk; come back later
 │   └── JournalBroken      the chain or the format does not hold
+├── CheckpointError        a signed checkpoint does not fit, cannot be made, or was not taken
 ├── SourceError            a source cannot be read
 │   ├── EventError         what came in is no event (has .status for HTTP)
 │   └── SignatureError     what came in is not signed as it should be
@@ -59,6 +60,10 @@ class JournalFull(JournalError):  # noqa: N818  a state, and the name people sea
 
 class JournalBroken(JournalError):  # noqa: N818  a state, and the name people search for
     """The chain does not hold, or the file's format is not known."""
+
+
+class CheckpointError(MDLError):
+    """A signed checkpoint does not fit the journal, cannot be made, or was not taken."""
 
 
 class SourceError(MDLError):

@@ -44,14 +44,43 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class CheckpointWebhookSettings(_Table):
+    """`[journal.checkpoint.webhook]`: a receiver of Standard Webhooks."""
+
+    url: str = Field(pattern=r"^https?://[^\s/]+")
+    secret: str
+
+
+class CheckpointSettings(_Table):
+    """`[journal.checkpoint]`: how often the journal's head is signed, and where it goes: one place, or several."""
+
+    every: Duration = 300.0
+    records: int | None = Field(default=None, gt=0)
+    """Also after so many records, however soon."""
+    key: str | None = None
+    """Ed25519, PEM or 32 bytes in base64, as `${NAME}`; left out: a file beside the journal, made on first use."""
+    file: str | None = None
+    """A line for each is appended to it."""
+    webhook: CheckpointWebhookSettings | None = None
+    put: str | None = Field(default=None, pattern=r"^https?://[^\s/]+")
+    """A URL that takes a PUT, such as a presigned one, as `${NAME}`; `{position}` makes one object a checkpoint."""
+
+    @model_validator(mode="after")
+    def _some_place(self) -> "CheckpointSettings":
+        if not (self.file or self.webhook or self.put):
+            raise ValueError("checkpoints go nowhere; give at least one of `file`, `webhook` and `put`")
+        return self
+
+
 class JournalSettings(_Table):
-    """`[journal]`: where it lies, and how much may wait in it."""
+    """`[journal]`: where it lies, how much may wait in it, and who is told its head."""
 
     path: str = ".mdl/journal.db"
     max_queue: int = Field(default=4096, gt=0)
     """Records that may wait for a commit; beyond it sources are told to come back."""
     max_backlog: int = Field(default=100_000, gt=0)
     """Events that may wait for their turn; beyond it sources are told to come back."""
+    checkpoint: CheckpointSettings | None = None
 
 
 class HttpSettings(_Table):

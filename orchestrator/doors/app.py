@@ -24,8 +24,10 @@ goals = typer.Typer(
     no_args_is_help=True, help="What people want: list, show, set, test, pause, resume, remove, export."
 )
 sources = typer.Typer(no_args_is_help=True, help="Where events come from: install and remove change triggers.")
+journal = typer.Typer(no_args_is_help=True, help="What keeps the journal: its key, checkpoints, copies.")
 app.add_typer(goals, name="goal")
 app.add_typer(sources, name="source")
+app.add_typer(journal, name="journal")
 
 Result = TypeVar("Result")
 Config = Annotated[Path, typer.Option("--config", "-c", envvar="MDL_CONFIG", help="The settings file.")]

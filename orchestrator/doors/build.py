@@ -8,12 +8,14 @@ from importlib.resources import files
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from orchestrator.act.servers import Servers
 from orchestrator.act.toolbox import Toolbox
 from orchestrator.clock import Clock
 from orchestrator.decide.llm import ModelPlanner
 from orchestrator.errors import SettingsError
+from orchestrator.journal.journal import Reader
 from orchestrator.judging import Judging
 from orchestrator.models.model import Model
 from orchestrator.observe.jsonl import JsonLines
@@ -24,6 +26,7 @@ from orchestrator.observe.webhook import Hooks
 from orchestrator.orient.meaning import Meaning
 from orchestrator.orienting import Orienting
 from orchestrator.settings import (
+    CheckpointSettings,
     JsonlSource,
     Settings,
     SourceSettings,
@@ -33,6 +36,10 @@ from orchestrator.settings import (
 )
 from orchestrator.turn import Stages
 from rag.retrieve import Retriever
+
+if TYPE_CHECKING:
+    from orchestrator.journal.notary import Notary
+    from orchestrator.journal.places import Place
 
 
 def toolbox(settings: Settings, *, only: Collection[str] | None = None) -> Servers:
@@ -89,6 +96,36 @@ async def meaning(settings: Settings, *, folder: Path | None = None) -> AsyncGen
         yield made
     finally:
         await made.close()
+
+
+def notary(settings: Settings, journal: Reader, *, clock: Clock) -> "Notary | None":
+    """What signs the journal's head and sends it away, or None where the settings name no place.
+
+    Raises:
+        SettingsError: a place cannot work as it is configured.
+        CheckpointError: the key cannot be used.
+    """
+    chosen = settings.journal.checkpoint
+    if chosen is None:
+        return None
+    from orchestrator.journal.notary import Notary  # loads cryptography, needless without checkpoints
+    from orchestrator.journal.signing_key import signing_key
+
+    key = signing_key(settings.path(settings.journal.path), chosen.key)
+    places = list(_places(settings, chosen, clock=clock))
+    return Notary(journal, places, key=key, clock=clock, every=chosen.every, records=chosen.records)
+
+
+def _places(settings: Settings, chosen: CheckpointSettings, *, clock: Clock) -> "Iterator[Place]":
+    from orchestrator.journal.http_places import CheckpointObject, CheckpointWebhook
+    from orchestrator.journal.places import CheckpointFile
+
+    if chosen.file:
+        yield CheckpointFile(settings.path(chosen.file))
+    if chosen.webhook:
+        yield CheckpointWebhook(chosen.webhook.url, secret=chosen.webhook.secret, clock=clock)
+    if chosen.put:
+        yield CheckpointObject(chosen.put)
 
 
 def sources(settings: Settings, *, clock: Clock) -> list[Source]:

@@ -3,10 +3,10 @@
 Exit codes: 0 done, 1 refused or not found, 2 wrong usage, 3 the journal is owned by another or cannot be written.
 """
 
-from orchestrator.doors import commands, goal_commands
+from orchestrator.doors import commands, goal_commands, journal_commands
 from orchestrator.doors.app import app
 
-__all__ = ["commands", "goal_commands", "main"]  # importing them is what registers the commands
+__all__ = ["commands", "goal_commands", "journal_commands", "main"]  # importing them is what registers the commands
 
 
 def main() -> None:

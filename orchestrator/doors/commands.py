@@ -204,6 +204,10 @@ def _live_facts(live: dict[str, Any]) -> dict[str, Any]:
         f"server {s['name']}": f"{s['state']}: {s.get('reason')}" for s in live.get("servers", ()) if s["state"] != "up"
     }
     errors = {f"errors of {name}": text for name, text in live.get("errors", {}).items()}
+    signed: dict[str, Any] = live.get("checkpoint") or {}
+    troubles |= {f"checkpoints to {place}": text for place, text in signed.get("troubles", {}).items()}
+    if signed.get("position"):
+        errors["newest checkpoint"] = f"#{signed['position']}, {signed['time']}"
     backlog = {"backlog": live["backlog"]} if live else {}
     return {**backlog, **troubles, **down, **errors}
 
@@ -270,32 +274,6 @@ def _answer(verb: str, action: str, config: Path, by: str | None) -> None:
         show.console.print(f"{answered.data.tool} for {answered.subject or answered.data.goal} {done}.")
 
     run(work)
-
-
-@app.command()
-def verify(config: Config = DEFAULT, *, json: AsJson = False) -> None:
-    """Check the journal's hash chain from the first record to the last."""
-    from rich.progress import Progress
-
-    from orchestrator.doors import show
-    from orchestrator.journal.verify import verify as check
-    from orchestrator.settings import load
-
-    with told(), Progress(disable=json or not sys.stderr.isatty(), transient=True) as progress:
-        settings = load(config)
-        task = progress.add_task("verifying", total=None)
-        found = check(
-            settings.path(settings.journal.path),
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
-    if json:
-        show.as_json(
-            {"verified": True, "records": found.records, "first": found.first, "last": found.last, "head": found.head}
-        )
-    else:
-        show.console.print(
-            f"{found.records} records, {found.first} to {found.last}: the chain holds. Head {found.head}"
-        )
 
 
 @app.command()

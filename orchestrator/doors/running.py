@@ -52,6 +52,7 @@ class Running:
         self.loop = Loop(journal, toolbox, stages, clock=clock, settings=settings.loop)
         self.control = control(settings, journal, lambda: self.loop.state, clock=clock)
         self.url, self.troubles = "", dict[str, str | None]()
+        self.notary = build.notary(settings, journal, clock=clock)
         self.stopping = asyncio.Event()
         self._clock, self._started = clock, monotonic()
 
@@ -91,8 +92,15 @@ class Running:
             "sources": self.troubles,
             "servers": [msgspec.to_builtins(one) for one in self.toolbox.servers()],
             "errors": {goal: f"{count} times: {text}" for (goal, text), count in self.stages.orienting.errors.items()},
+            "checkpoint": self._checkpoint(),
             "latency_ms": msgspec.to_builtins(self.loop.timings.quantiles()),
         }
+
+    def _checkpoint(self) -> dict[str, Json] | None:
+        if self.notary is None:
+            return None
+        last, troubles = self.notary.last, {name: text for name, text in self.notary.troubles.items() if text}
+        return {"position": last and last.position, "time": last and last.time, "troubles": troubles}
 
     async def health(self) -> dict[str, Json]:
         """For `/healthz`: whether events are taken and decided."""
@@ -143,6 +151,8 @@ async def running(file: Path, *, clock: Clock | None = None) -> AsyncGenerator[R
         await stack.enter_async_context(
             serve(path.with_name(SOCKET), {**calls_of(journal), "status": lambda _: live.status()})
         )
+        if live.notary is not None:
+            await stack.enter_async_context(live.notary.at_work())
         async with asyncio.TaskGroup() as tasks:
             loop = tasks.create_task(live.loop.run(), name="loop")
             await journal.append(

@@ -76,6 +76,13 @@ class Place:
             assert done.stderr.startswith(("mdl: ", "Usage: "))
         return done.stderr if code else done.stdout
 
+    def failed(self, *words: str) -> str:
+        """Run a command that finds something wrong (1): what it printed, or said on standard error."""
+        with ThreadPoolExecutor(1) as beside:
+            done = beside.submit(CliRunner().invoke, app, [*words, "--config", str(self.file)]).result()
+        assert done.exit_code == 1, (words, done.output, done.exception)
+        return done.stderr or done.stdout
+
     def json(self, *words: str) -> Any:
         """What a command prints with --json."""
         return json.loads(self.mdl(*words, "--json"))

@@ -48,7 +48,7 @@ def receiving() -> Generator[Receiver]:
             self.end_headers()
             self.wfile.write(receiver.answer)
 
-        do_GET = do_POST  # noqa: N815  the library's name
+        do_GET = do_PUT = do_POST  # noqa: N815  the library's name
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the library's name
             del format, args
