@@ -12,6 +12,7 @@ from orchestrator.doors.app import DEFAULT, REFUSED, AsJson, Config, app, journa
 
 if TYPE_CHECKING:
     from orchestrator.journal.against import Comparison
+    from orchestrator.journal.verify import Verified
     from orchestrator.settings import Settings
 
 Advance = Callable[[int, int], None]
@@ -117,8 +118,92 @@ def checkpoint_(config: Config = DEFAULT) -> None:
     print(signed.line.decode(), end="")
 
 
+@journal.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The copy to make.")], config: Config = DEFAULT, *, json: AsJson = False
+) -> None:
+    """Copy the journal to a file as it stands now, beside a running loop too, and verify the copy."""
+    from orchestrator.journal.backup import backup as copy
+
+    with told(), progress("copying", quiet=json) as copied, progress("verifying", quiet=json) as checked:
+        found = copy(_path(config), file, copied=copied, checked=checked)
+    _tell(found, f"{found.records} records are in {file}, and its chain holds. Head {found.head}", json=json)
+
+
+@journal.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A copy that `mdl journal backup` made.")],
+    config: Config = DEFAULT,
+    *,
+    json: AsJson = False,
+) -> None:
+    """Verify a copy and put it where the journal was; a journal that is there still must be moved away first."""
+    from orchestrator.journal.backup import restore as put
+
+    with told(), progress("copying", quiet=json) as copied, progress("verifying", quiet=json) as checked:
+        found = put(file, _path(config), copied=copied, checked=checked)
+    _tell(found, f"{found.records} records are back, and the chain holds. Head {found.head}", json=json)
+
+
+@journal.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="Where to; `-` is standard output.", allow_dash=True)] = Path("-"),
+    config: Config = DEFAULT,
+) -> None:
+    """Write every record as a line of JSON, with its hash, beside a running loop too."""
+    from orchestrator.journal.archive import write
+    from orchestrator.journal.backup import new_file
+
+    with told(), progress("exporting") as advance:
+        path = _path(config)
+        if str(file) == "-":
+            write(path, sys.stdout.buffer, progress=advance)
+            return
+        with new_file(file) as made, made.open("wb") as out:
+            write(path, out, progress=advance)
+
+
+@journal.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="What `export` wrote; `-` is standard input.", allow_dash=True)],
+    config: Config = DEFAULT,
+    *,
+    json: AsJson = False,
+) -> None:
+    """Make a journal of exported records, where there is none; every one is checked, and a broken chain is refused."""
+    from orchestrator.errors import JournalError
+    from orchestrator.journal.archive import read
+    from orchestrator.journal.verify import verify as check
+
+    with told(), progress("importing", quiet=json) as advance:
+        path = _path(config)
+        try:
+            with sys.stdin.buffer if str(file) == "-" else file.open("rb") as lines:
+                read(lines, path, progress=advance)
+        except OSError as error:
+            raise JournalError(f"`{file}` cannot be read: {error}") from error
+        found = check(path)
+    _tell(found, f"{found.records} records are in {path}, and the chain holds. Head {found.head}", json=json)
+
+
+def _path(config: Path) -> Path:
+    from orchestrator.settings import load
+
+    settings = load(config)
+    return settings.path(settings.journal.path)
+
+
+def _tell(found: "Verified", text: str, *, json: bool) -> None:
+    from orchestrator.doors import show
+
+    if json:
+        show.as_json(found)
+    else:
+        show.console.print(text)
+
+
 @contextmanager
-def progress(what: str, *, quiet: bool) -> Generator[Advance]:
+def progress(what: str, *, quiet: bool = False) -> Generator[Advance]:
     """A bar on standard error while something runs, on a terminal: hears (done, in all)."""
     from rich.console import Console
     from rich.progress import Progress

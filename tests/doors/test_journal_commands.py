@@ -1,7 +1,9 @@
 """`mdl verify --against` and `mdl journal …`, as people run them: what they print, and what they exit with."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,3 +63,55 @@ def test_what_cannot_be_a_key_or_a_file_of_checkpoints_is_said(place: Place) -> 
     place.mdl(*HELLO)
     assert "cannot be read" in place.mdl("verify", "--against", "none", "--key", "A" * 43 + "=", code=1)
     assert "is no public key" in place.mdl("verify", "--against", "none", "--key", "abc", code=1)
+
+
+def test_a_destroyed_journal_is_restored_and_nothing_is_decided_twice(place: Place) -> None:
+    copy = place.folder / "copy.db"
+    with place.running() as loop:
+        for n in range(3):
+            place.mdl(*HELLO, "--id", f"h{n}", "--subject", "ada")
+        place.happened("dev.mdl.action.succeeded", 3)
+        saved = place.json("journal", "backup", str(copy))
+        place.mdl(*HELLO, "--id", "lost")
+        place.told(4)
+        assert "owned by process" in place.mdl("journal", "restore", str(copy), code=3)
+        loop.process.kill()
+    shutil.rmtree(place.journal.parent)
+    assert place.json("journal", "restore", str(copy)) == saved
+    assert place.json("verify")["head"] == saved["head"]
+
+    with place.running():
+        for n in range(3):
+            assert place.mdl(*HELLO, "--id", f"h{n}") == f"known already: h{n}\n"
+        place.mdl(*HELLO, "--id", "h3")
+        place.happened("dev.mdl.action.succeeded", 4)
+    assert len(place.told(5)) == 5  # three before the copy, the one that was lost, and one after
+    causes = [record["cause"] for record in records(place) if record["kind"] == "turn"]
+    assert len(causes) == len(set(causes)) == 4
+    assert place.json("verify")["verified"]
+
+
+def test_a_journal_moves_as_lines(place: Place, tmp_path: Path) -> None:
+    with place.running():
+        place.mdl(*HELLO, "--id", "h1")
+        place.told()
+        running = place.mdl("journal", "export")
+        assert json.loads(running.splitlines()[0])["line"] == "journal"
+    file, head = tmp_path / "out.jsonl", place.json("verify")["head"]
+    place.mdl("journal", "export", str(file))
+    assert "is there already" in place.mdl("journal", "export", str(file), code=3)
+    assert "is there already" in place.mdl("journal", "import", str(file), code=3)
+    other = Place(tmp_path / "other")
+    assert other.json("journal", "import", str(file))["head"] == head
+    assert other.mdl(*HELLO, "--id", "h1") == "known already: h1\n"
+    third = Place(tmp_path / "third")
+    lines = file.read_bytes().splitlines(keepends=True)
+    said = third.mdl("journal", "import", "-", given=b"".join(lines[:3] + lines[4:]), code=3)
+    assert said == "mdl: line 4 is not record 3; lines are missing or moved; nothing was made\n"
+    assert not third.journal.exists()
+    assert "Head " in third.mdl("journal", "import", "-", given=b"".join(lines))
+    assert "cannot be read" in third.mdl("journal", "import", str(tmp_path / "none"), code=3)
+
+
+def records(place: Place) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in place.mdl("tail", "-n", "10000", "--json").splitlines()]

@@ -1,0 +1,209 @@
+"""A journal as JSON Lines, out and in again: every record with digest, salt and hash, so that the chain goes along.
+
+The first line says what it is, the last one how many records there are, the head, the sources' positions and the
+snapshot. Hashes are hex, other bytes base64. Bodies stand in it as the JSON they are (`body`), or, where that would
+not keep them to the byte, as `base64`. What comes in is checked record by record, and becomes a journal only when all
+of it holds.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+from msgspec import Raw, Struct
+
+from orchestrator.errors import JournalBroken, JournalError
+from orchestrator.journal import chain
+from orchestrator.journal.backup import Advance, new_file
+from orchestrator.journal.lock import owned
+from orchestrator.journal.reader import SHORTEST_PREFIX, checksum
+from orchestrator.journal.schema import PREFIX, SEGMENT_BITS, open_to_read, open_to_write
+
+_VERSION = 1
+_STEP = 1000
+_COLUMNS = "position, at, kind, type, key, id, source, cause, digest, hash, salt, body"
+_ALL = f"SELECT {_COLUMNS} FROM records ORDER BY position"  # noqa: S608  constants only
+_encode = msgspec.json.Encoder().encode
+
+
+class _Head(Struct, forbid_unknown_fields=True, tag_field="line", tag="journal"):
+    version: int
+    records: int
+
+
+class _Line(Struct, forbid_unknown_fields=True, omit_defaults=True, tag_field="line", tag="record"):
+    position: int
+    at: float
+    kind: str
+    type: str
+    key: str
+    id: str
+    source: str
+    cause: int
+    digest: str
+    hash: str
+    salt: bytes | None = None
+    body: Raw = Raw()
+    base64: bytes | None = None
+
+    @property
+    def content(self) -> bytes | None:
+        """The body; None where it is deleted."""
+        return self.base64 if self.base64 is not None else bytes(self.body) or None
+
+
+class _End(Struct, forbid_unknown_fields=True, tag_field="line", tag="end"):
+    records: int
+    head: str
+    sources: dict[str, str]
+    snapshot: tuple[int, bytes] | None = None
+
+
+_lines = msgspec.json.Decoder(_Head | _Line | _End)
+_raw = msgspec.json.Decoder(Raw)
+
+
+def write(journal: Path, out: BinaryIO, *, progress: Advance | None = None) -> int:
+    """Write a journal, as it stood at the beginning, in constant memory; how many records it has.
+
+    Raises:
+        JournalError: there is none, or it cannot be read.
+        OSError: `out` takes no more.
+    """
+    with closing(open_to_read(journal)) as connection:
+        connection.execute("BEGIN")  # one snapshot, whatever the owner commits meanwhile
+        try:
+            return _write(connection, out, progress)
+        except sqlite3.Error as error:
+            raise JournalError(f"`{journal}` cannot be read: {error}; `mdl verify` says whether it holds") from error
+
+
+def _write(connection: sqlite3.Connection, out: BinaryIO, progress: Advance | None) -> int:
+    (total,) = connection.execute("SELECT count(*) FROM records").fetchone()
+    out.write(_encode(_Head(_VERSION, total)) + b"\n")
+    done, head = 0, chain.GENESIS
+    for done, row in enumerate(connection.execute(_ALL), 1):
+        out.write(_encode(_line(row)) + b"\n")
+        head = row[9]
+        if progress is not None and (done % _STEP == 0 or done == total):
+            progress(done, total)
+    sources = dict(connection.execute("SELECT uri, position FROM sources ORDER BY uri"))
+    snapshot = connection.execute("SELECT position, body FROM snapshots").fetchone()
+    out.write(_encode(_End(done, head.hex(), sources, snapshot)) + b"\n")
+    return done
+
+
+def _line(row: tuple[Any, ...]) -> _Line:
+    position, at, kind, type_, key, id_, source, cause, digest, hash_, salt, body = row
+    return _Line(position, at, kind, type_, key, id_, source, cause, digest.hex(), hash_.hex(), salt, **_body(body))
+
+
+def _body(body: bytes | None) -> dict[str, Any]:
+    if body is None:
+        return {}
+    try:
+        body.decode()
+        if b"\n" not in body and bytes(_raw.decode(body)) == body:
+            return {"body": Raw(body)}
+    except ValueError:
+        pass
+    return {"base64": body}
+
+
+def read(lines: Iterable[bytes], journal: Path, *, progress: Advance | None = None) -> int:
+    """Make a journal of lines that `write` wrote, where none is; how many records it has.
+
+    Raises:
+        JournalBusy: another process owns the journal.
+        JournalBroken: a line is none, is missing, or does not hold in the chain; nothing was made.
+        JournalError: there is a journal already, or the file cannot be written.
+    """
+    with owned(journal), new_file(journal) as made:
+        made.unlink()
+        connection = open_to_write(made)
+        try:
+            with closing(connection):
+                connection.execute("PRAGMA synchronous = OFF")  # until it is whole, nobody knows of the file
+                connection.execute("BEGIN")
+                done = _read(connection, _decoded(lines), progress)
+                connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise JournalError(f"`{journal}` cannot be written: {error}; see whether there is room") from error
+        return done
+
+
+def _decoded(lines: Iterable[bytes]) -> Iterator[tuple[int, _Head | _Line | _End]]:
+    for number, line in enumerate(lines, 1):
+        try:
+            yield number, _lines.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise JournalBroken(f"line {number} is none of an exported journal: {error}; nothing was made") from error
+
+
+def _read(
+    connection: sqlite3.Connection, lines: Iterator[tuple[int, _Head | _Line | _End]], progress: Advance | None
+) -> int:
+    _, first = next(lines, (0, None))
+    if not isinstance(first, _Head) or first.version != _VERSION:
+        raise JournalBroken("this begins as no exported journal of this version; `mdl journal export` writes one")
+    done, previous = 0, chain.GENESIS
+    for number, line in lines:
+        if isinstance(line, _End):
+            _end(connection, line, done=done, head=previous)
+            return done
+        if isinstance(line, _Head) or line.position != done + 1:
+            raise JournalBroken(f"line {number} is not record {done + 1}; lines are missing or moved; nothing was made")
+        if (fault := _fault(line, previous)) is not None:
+            raise JournalBroken(f"line {number}: record {line.position} does not hold: {fault}; nothing was made")
+        _store(connection, line)
+        done, previous = done + 1, bytes.fromhex(line.hash)
+        if done % _STEP == 0:
+            connection.execute("COMMIT")
+            connection.execute("BEGIN")
+        if progress is not None and (done % _STEP == 0 or done == first.records):
+            progress(done, first.records)
+    raise JournalBroken(f"the lines end behind record {done} of {first.records}; the rest is missing; nothing was made")
+
+
+def _fault(line: _Line, previous: bytes) -> str | None:
+    body = line.content
+    if line.base64 is not None and bytes(line.body):
+        return "it has two bodies"
+    if (line.salt is None) != (body is None):
+        return "of salt and body only one is there"
+    if line.salt is not None and body is not None and chain.digest_of(line.salt, body).hex() != line.digest:
+        return "its body or salt was altered"
+    try:
+        terms = chain.terms_of(line.kind, line.type, line.key, line.id, line.source, line.cause)
+        linked = chain.link(previous, bytes.fromhex(line.digest), position=line.position, at=line.at, terms=terms)
+    except (TypeError, ValueError, chain.StructError) as error:
+        return str(error)
+    return None if linked.hex() == line.hash else "it, or the one before it, was altered"
+
+
+def _store(connection: sqlite3.Connection, line: _Line) -> None:
+    connection.execute(
+        "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            line.position, line.at, line.kind, line.type, line.key, line.id, line.source, line.cause,
+            bytes.fromhex(line.digest), bytes.fromhex(line.hash), line.salt, line.content,
+        ),
+    )  # fmt: skip
+    if line.cause and line.kind != "turn":
+        action = (line.position >> SEGMENT_BITS, line.id[:PREFIX], line.position)
+        connection.execute("INSERT INTO actions VALUES (?, ?, ?)", action)
+    elif not line.cause and (line.kind == "event" or len(line.id) >= SHORTEST_PREFIX):
+        scope = line.source if line.kind == "event" else line.position
+        connection.execute("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)", (line.id, scope, line.position))
+
+
+def _end(connection: sqlite3.Connection, end: _End, *, done: int, head: bytes) -> None:
+    if (end.records, end.head) != (done, head.hex()):
+        raise JournalBroken(f"the last line tells of {end.records} records and another head; nothing was made")
+    connection.executemany("INSERT INTO sources VALUES (?, ?)", end.sources.items())
+    if end.snapshot is not None:
+        position, body = end.snapshot
+        connection.execute("INSERT INTO snapshots VALUES (1, ?, ?, ?)", (position, checksum(position, body), body))
