@@ -17,21 +17,28 @@ STEPS: tuple[tuple[str, ...], ...] = (
             position INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, type TEXT NOT NULL, key TEXT NOT NULL,
             id TEXT NOT NULL, source TEXT NOT NULL, cause INTEGER NOT NULL, digest BLOB NOT NULL, hash BLOB NOT NULL,
             salt BLOB, body BLOB)""",
-        "CREATE INDEX records_cause ON records (cause) WHERE cause > 0 AND kind <> 'event'",
+        "CREATE INDEX records_kind ON records (kind) WHERE kind <> 'event'",
+        "CREATE INDEX records_cause ON records (cause) WHERE cause > 0",
         # What has no cause here came from outside or from a person, and is kept apart by its id: is this event known?
         # `scope` is an event's source (text), any other record's position (integer). Ids that grow with time land side
         # by side.
         """CREATE TABLE ids (id TEXT NOT NULL, scope NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (id, scope))
             WITHOUT ROWID""",
-        # Ids of actions are digests, and would land all over one tree: a tree of its own for each run of positions
-        # keeps what is written together side by side, and whoever looks for one asks them all.
-        """CREATE TABLE actions (
-            segment INTEGER NOT NULL, prefix TEXT NOT NULL, position INTEGER NOT NULL,
-            PRIMARY KEY (segment, prefix, position)) WITHOUT ROWID""",
         "CREATE TABLE sources (uri TEXT PRIMARY KEY, position TEXT NOT NULL) WITHOUT ROWID",
         """CREATE TABLE snapshots (
             slot INTEGER PRIMARY KEY CHECK (slot = 1), position INTEGER NOT NULL, checksum BLOB NOT NULL,
             body BLOB NOT NULL)""",
+    ),
+    (
+        # Ids of actions are digests, and would land all over one tree: a tree of its own for each run of positions
+        # keeps what is written together side by side, and whoever looks for one asks them all. Those of format 1 stay
+        # among the other ids.
+        """CREATE TABLE IF NOT EXISTS actions (
+            segment INTEGER NOT NULL, prefix TEXT NOT NULL, position INTEGER NOT NULL,
+            PRIMARY KEY (segment, prefix, position)) WITHOUT ROWID""",
+        "DROP INDEX IF EXISTS records_kind",
+        "DROP INDEX records_cause",
+        "CREATE INDEX records_cause ON records (cause) WHERE cause > 0 AND kind <> 'event'",
     ),
 )
 """Step N brings a file from format N to N + 1; step 0 makes a new one. Steps are added, never changed."""
