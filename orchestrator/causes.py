@@ -17,7 +17,7 @@ def origin(journal: Reader, position: int) -> Event | None:
 
 def turns_of(journal: Reader, position: int) -> list[Turn]:
     """The turns of the event at a position: one, or none yet."""
-    return [turn_of(record) for record in journal.caused_by(position) if record.kind == "turn"]
+    return [turn_of(record) for record in journal.caused_by(position) if record.kind == "turn" and record.body]
 
 
 def planned(journal: Reader, position: int, action: str) -> tuple[Turn, Decision] | None:

@@ -8,7 +8,8 @@ MDLError
 ├── JournalError           the journal cannot take or give records
 │   ├── JournalBusy        somebody else owns it
 │   ├── JournalFull        the queue is full, or the disk; come back later
-│   └── JournalBroken      the chain or the format does not hold
+│   ├── JournalBroken      the chain or the format does not hold
+│   └── BodyGone           the record is there, its body went with `[journal] keep`
 ├── CheckpointError        a signed checkpoint does not fit, cannot be made, or was not taken
 ├── SourceError            a source cannot be read
 │   ├── EventError         what came in is no event (has .status for HTTP)
@@ -60,6 +61,10 @@ class JournalFull(JournalError):  # noqa: N818  a state, and the name people sea
 
 class JournalBroken(JournalError):  # noqa: N818  a state, and the name people search for
     """The chain does not hold, or the file's format is not known."""
+
+
+class BodyGone(JournalError):  # noqa: N818  a state
+    """The record is there, but its body went with `[journal] keep`."""
 
 
 class CheckpointError(MDLError):

@@ -10,7 +10,16 @@ import msgspec
 
 from orchestrator.clock import utc
 from orchestrator.errors import MDLError
-from orchestrator.explanation import Explanation, Node, action_node, add_decision, event_node, life, touch_node
+from orchestrator.explanation import (
+    Explanation,
+    Node,
+    action_node,
+    add_decision,
+    event_node,
+    gone_node,
+    life,
+    touch_node,
+)
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_of, turn_of
 from orchestrator.journal.journal import Reader
@@ -48,6 +57,8 @@ class Explainer:
         if text in self._state.versions:
             return Explanation(await self._goal(text))
         record = self._find(text)
+        if not record.body:
+            return Explanation(self._gone(record))
         event, self._caused = event_of(record), self._look_ahead(record.position)
         if event.causationid and event.causationid.startswith(text):
             return await self._asked_action(event.causationid, record)
@@ -61,6 +72,8 @@ class Explainer:
         judgements = [j for turn in self._turns(cause.position) for j in turn.judgements if j.action == action]
         planned = Action(id=action, goal=data.goal, step=data.step, tool=data.tool, arguments=data.arguments)
         node = await self._action(planned, judgements[0] if judgements else None, 0)
+        if not cause.body:
+            return Explanation(node, [gone_node(cause)])
         above = [*self._because(event_of(cause)), event_node(cause, event_of(cause))]
         return Explanation(node, [*above, *self._goal_of(action, cause.position)])
 
@@ -73,6 +86,11 @@ class Explainer:
                             node = touch_node(touch)
                             add_decision(node, decision)
                             yield node
+
+    def _gone(self, record: Record) -> Node:
+        node = gone_node(record)
+        node.children = [gone_node(one) for one in self._reader.caused_by(record.position) if not one.body]
+        return node
 
     # ------------------------------------------------------------ finding
 
@@ -88,8 +106,11 @@ class Explainer:
         if found:
             several = ", ".join(f"#{record.position} {id_}" for (_, id_), record in sorted(meant.items())[:_LISTED])
             raise MDLError(f"`{text}` may be {several}{' …' * (len(meant) > _LISTED)}; say which by its #position")
+        trimmed = self._reader.trimmed
+        gone = f" (ids up to #{trimmed} are forgotten, positions are not)" if trimmed else ""
         raise MDLError(
-            f"nothing in the journal is called `{text}`; `mdl tail` lists events and actions, `mdl goal list` goals"
+            f"nothing in the journal is called `{text}`{gone}; "
+            "`mdl tail` lists events and actions, `mdl goal list` goals"
         )
 
     def _at(self, text: str) -> Record | None:
@@ -113,17 +134,21 @@ class Explainer:
             cause = self._reader.at(data.event)
             if cause is None:
                 break
+            if not cause.body:
+                chain += [action_node(data), gone_node(cause)]
+                break
             event = event_of(cause)
             chain += [action_node(data), event_node(cause, event)]
         return chain[::-1]
 
     def _asked_for(self, action: str) -> own.ActionData | None:
-        asked = [r for r in self._reader.find(action) if r.type == own.APPROVAL_REQUESTED]
+        asked = [r for r in self._reader.find(action) if r.type == own.APPROVAL_REQUESTED and r.body]
         return msgspec.convert(event_of(asked[0]).data, own.ActionData) if asked else None
 
     def _outcome(self, action: str) -> Record | None:
-        found = [r for r in self._reader.find(action) if r.type.startswith(own.ACTION)]
-        waiting = [r for r in self._reader.find(action) if r.type == own.APPROVAL_REQUESTED]
+        named = [record for record in self._reader.find(action) if record.body]
+        found = [r for r in named if r.type.startswith(own.ACTION)]
+        waiting = [r for r in named if r.type == own.APPROVAL_REQUESTED]
         return next(iter(found or waiting), None)
 
     # ------------------------------------------------------------ downwards
@@ -182,7 +207,7 @@ class Explainer:
         return node
 
     def _turns(self, position: int) -> list[Turn]:
-        return [turn_of(record) for record in self._reader.caused_by(position) if record.kind == "turn"]
+        return [turn_of(record) for record in self._reader.caused_by(position) if record.kind == "turn" and record.body]
 
     async def _consequences(self, action: str, node: Node, *, depth: int) -> None:
         for record in self._caused.get(action, ()):
@@ -235,7 +260,7 @@ class Explainer:
     def _recent_turns(self, id_: str, *, most: int = 5) -> Iterator[Node]:
         recent = self._reader.read(after=max(self._reader.head - _SCAN, 0), limit=_SCAN, kind="turn")
         shown = 0
-        for record in reversed(recent):
+        for record in (record for record in reversed(recent) if record.body):
             for touch in turn_of(record).touches:
                 if goal_id(touch.goal) == id_ and shown < most:
                     shown += 1

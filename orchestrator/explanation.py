@@ -37,6 +37,14 @@ def event_node(record: Record, event: Event) -> Node:
     return Node(kind="event", id=event.id, position=record.position, text=text, facts=facts)
 
 
+def gone_node(record: Record) -> Node:
+    """A record whose body is gone: what its header still tells."""
+    about = f" about {record.key}" if record.key and not record.key.endswith(f"#{record.id}") else ""
+    text = f"{record.kind} {record.type}{about}: its body is gone, as `[journal] keep` says; the hash stays"
+    facts = {"source": record.source, "at": record.at}
+    return Node(kind=record.kind, id=record.id, position=record.position, text=text, state="not", facts=facts)
+
+
 def action_node(data: ActionData, judgement: Judgement | None = None) -> Node:
     """An action and what became of it."""
     arguments = ", ".join(f"{name}={_short(value)}" for name, value in data.arguments.items())

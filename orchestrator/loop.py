@@ -84,6 +84,10 @@ class Loop:
         """Take no more turns; let the running ones end."""
         self._stopping.set()
 
+    async def snapshot(self) -> None:
+        """Store the projection as it is now, for the next start and for what lets go of records."""
+        await self._marks.snapshot()
+
     async def idle(self) -> None:
         """Wait until every event in the journal is finished, those included that come meanwhile.
 

@@ -74,8 +74,11 @@ class Marks:
 
     async def maybe_snapshot(self) -> None:
         """Take a snapshot if enough was folded since the last one."""
-        if self._state.position - self._taken < self._every:
-            return
+        if self._state.position - self._taken >= self._every:
+            await self.snapshot()
+
+    async def snapshot(self) -> None:
+        """Take a snapshot now."""
         self.open.clear()
         try:
             while self._undurable:

@@ -71,22 +71,14 @@ async def rehearse(
     while tried.events < _MOST and (records := reader.read(after=after, limit=64, kind="event")):
         await asyncio.sleep(0)  # a running loop rehearses between its turns
         for record in records:
+            if not record.body:
+                continue  # older than what the journal keeps
             await _try(record, stages, state, tried)
         after = records[-1].position
         if progress:
             progress(after, head)
     tried.errors = {text: count for (_, text), count in stages.orienting.errors.items()}
     return tried
-
-
-def position_at(reader: Reader, at: float) -> int:
-    """The last position whose record was taken before a time (epoch seconds); 0 when there is none."""
-    low, high = 0, reader.head
-    while low < high:
-        middle = (low + high + 1) // 2
-        record = reader.at(middle)
-        low, high = (middle, high) if record is None or record.at < at else (low, middle - 1)
-    return low
 
 
 async def _try(record: Record, stages: Stages, state: State, tried: Rehearsal) -> None:

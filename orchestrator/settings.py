@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StrictBool, ValidationError, model_validator
 
@@ -33,6 +33,22 @@ def _size(value: Any) -> int:
     if not match:
         raise ValueError("a size is a number of bytes, or a text such as `1MB`")
     return int(match[1]) * _SIZES[match[2] or ""]
+
+
+class Keep(NamedTuple):
+    """How much a journal keeps: so many seconds, or so many bytes."""
+
+    seconds: float | None = None
+    bytes: int | None = None
+
+
+def _keep(value: Any) -> Keep:
+    if re.fullmatch(r"\d+\s*(B|kB|MB|GB)", str(value)):
+        return Keep(bytes=_size(value))
+    try:
+        return Keep(seconds=_duration(value))
+    except ValueError as error:
+        raise ValueError("give a time such as `30d`, or a size such as `2GB`") from error
 
 
 Duration = Annotated[float, PlainValidator(_duration, json_schema_input_type=str)]
@@ -80,6 +96,8 @@ class JournalSettings(_Table):
     """Records that may wait for a commit; beyond it sources are told to come back."""
     max_backlog: int = Field(default=100_000, gt=0)
     """Events that may wait for their turn; beyond it sources are told to come back."""
+    keep: Annotated[Keep | None, PlainValidator(_keep, json_schema_input_type=str)] = None
+    """Bodies older than this, or beyond this size, go, but those that are still needed; left out: all stay."""
     checkpoint: CheckpointSettings | None = None
 
 

@@ -81,6 +81,11 @@ class MemoryJournal:
         """Position of the last record; 0 when there is none."""
         return len(self.records)
 
+    @property
+    def trimmed(self) -> int:
+        """Bodies up to here may be gone: none are, since memory ends with the process."""
+        return 0
+
     def close(self) -> None:
         """Refuse what comes, end the followers."""
         self._closed = True

@@ -8,9 +8,10 @@ from orchestrator.clock import utc
 from orchestrator.doors.goal_views import rehearsal_lines
 from orchestrator.errors import ToolError
 from orchestrator.journal.drafts import event_draft
+from orchestrator.journal.times import position_at
 from orchestrator.judging import Judging
 from orchestrator.orienting import Orienting
-from orchestrator.rehearse import Rehearsal, position_at, rehearse
+from orchestrator.rehearse import Rehearsal, rehearse
 from orchestrator.testing import FakeToolbox, ManualClock, MemoryJournal
 from orchestrator.turn import Stages
 from orchestrator.types import Budget, Call, Event, Goal, Json, Rate, Tool, Window

@@ -12,7 +12,7 @@ from orchestrator.doors import build
 from orchestrator.doors.session import control
 from orchestrator.errors import GoalError, MDLError, SettingsError
 from orchestrator.journal.state import State
-from orchestrator.settings import Settings, load, parse
+from orchestrator.settings import Keep, Settings, load, parse
 from orchestrator.testing import ManualClock, MemoryJournal
 
 FILE = Path(__file__).parent / "cases" / "bad_settings.json"
@@ -94,3 +94,22 @@ async def test_a_goal_that_is_wrong_keeps_the_right_ones_before_it_from_being_se
     with pytest.raises(GoalError, match="goal `bad`"):
         await control.adopt(settings.goals)
     assert journal.records == []
+
+
+@pytest.mark.parametrize(
+    ("text", "keep"),
+    [("30d", Keep(seconds=30 * 86_400.0)), ("1h30m", Keep(seconds=5400.0)), ("2GB", Keep(bytes=2_000_000_000))],
+)
+def test_a_journal_keeps_a_time_or_a_size(tmp_path: Path, text: str, keep: Keep) -> None:
+    assert parse(f'[journal]\nkeep = "{text}"', folder=tmp_path).journal.keep == keep
+
+
+@pytest.mark.parametrize("text", ["for ever", "2 moons", "0s", "-1d", ""])
+def test_what_a_journal_keeps_is_one_of_the_two(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match=r"`journal.keep`: give a time such as `30d`, or a size such as `2GB`"):
+        parse(f'[journal]\nkeep = "{text}"', folder=tmp_path)
+
+
+def test_checkpoints_need_a_place_to_go_to(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="checkpoints go nowhere; give at least one of `file`"):
+        parse("[journal.checkpoint]", folder=tmp_path)

@@ -181,7 +181,8 @@ def status(config: Config = DEFAULT, *, json: AsJson = False) -> None:
                 "loop": f"runs (pid {live['pid']}) at {live['url'] or 'no HTTP'}"
                 if live
                 else "does not run; `mdl run` starts it",
-                "journal": f"{found.journal['path']}, {found.journal['head']} records",
+                "journal": f"{found.journal['path']}, {found.journal['head']} records, {found.journal['bytes']:,} bytes"
+                + f"; bodies up to #{found.journal['trimmed']} are gone" * bool(found.journal["trimmed"]),
                 "events": found.counts["events"],
                 "turns": found.counts["turns"],
                 "actions": ", ".join(

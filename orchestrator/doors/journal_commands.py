@@ -186,6 +186,20 @@ def import_(
     _tell(found, f"{found.records} records are in {path}, and the chain holds. Head {found.head}", json=json)
 
 
+@journal.command()
+def compact(config: Config = DEFAULT, *, json: AsJson = False) -> None:
+    """Give what is free in the journal's file back to the file system; no loop may run meanwhile."""
+    from orchestrator.doors import show
+    from orchestrator.journal.compact import compact as shrink
+
+    with told():
+        before, after = shrink(_path(config))
+    if json:
+        show.as_json({"before": before, "after": after})
+    else:
+        show.console.print(f"{before:,} bytes before, {after:,} bytes now.")
+
+
 def _path(config: Path) -> Path:
     from orchestrator.settings import load
 

@@ -1,5 +1,6 @@
 """The projection in a process that does not run the loop: folded from the file, and brought up to date when asked."""
 
+from orchestrator.errors import BodyGone
 from orchestrator.journal.journal import Reader
 from orchestrator.journal.projections import fold
 from orchestrator.journal.snapshots import load
@@ -20,7 +21,10 @@ class Mirror:
         """The projection up to the head."""
         if self._state is None:
             self._state = load(self._reader)
-        while records := self._reader.read(after=self._state.position, limit=_BATCH):
-            for record in records:
-                fold(self._state, record)
+        try:
+            while records := self._reader.read(after=self._state.position, limit=_BATCH):
+                for record in records:
+                    fold(self._state, record)
+        except BodyGone:  # trimmed further than it was read here
+            self._state = load(self._reader)
         return self._state

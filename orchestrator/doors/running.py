@@ -28,6 +28,7 @@ from orchestrator.journal import own
 from orchestrator.journal.control_socket import serve
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.remote import SOCKET, calls_of
+from orchestrator.journal.retention import Retention
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.loop import Loop
 from orchestrator.observe.pump import pump
@@ -155,14 +156,21 @@ async def running(file: Path, *, clock: Clock | None = None) -> AsyncGenerator[R
             await stack.enter_async_context(live.notary.at_work())
         async with asyncio.TaskGroup() as tasks:
             loop = tasks.create_task(live.loop.run(), name="loop")
+            keeping = tasks.create_task(_keep(live, clock=clock), name="retention")
             await journal.append(
                 [event_draft(own.loop_event(own.LOOP_STARTED, at=clock.now(), data={"pid": os.getpid()}))]
             )
             async with _doors(live, clock=clock):
                 settle()
                 yield live
+                keeping.cancel()
                 live.loop.stop()  # its turns end while the doors close
             await loop
+
+
+async def _keep(live: Running, *, clock: Clock) -> None:
+    if (keep := live.settings.journal.keep) is not None:
+        await Retention(live.journal, keep=keep, clock=clock, snapshot=live.loop.snapshot).run()
 
 
 def settle() -> None:

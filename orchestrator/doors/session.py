@@ -171,7 +171,8 @@ class Session:
 
     async def rehearse(self, goal: Goal, *, since: float = _DAY) -> Rehearsal:
         """Hold a goal against the last `since` seconds of the journal, without acting."""
-        from orchestrator.rehearse import position_at, rehearse
+        from orchestrator.journal.times import position_at
+        from orchestrator.rehearse import rehearse
 
         after = position_at(self.reader, self._clock.now() - since)
         return await rehearse(goal, self.reader, await self._parts.stages(), after=after)
@@ -224,6 +225,8 @@ class Session:
                 "path": str(self.settings.path(self.settings.journal.path)),
                 "head": self.reader.head,
                 "cursor": state.cursor,
+                "trimmed": self.reader.trimmed,
+                "bytes": self.settings.path(self.settings.journal.path).stat().st_size,
             },
             counts={
                 "events": counts.events,

@@ -60,6 +60,8 @@ class _End(Struct, forbid_unknown_fields=True, tag_field="line", tag="end"):
     head: str
     sources: dict[str, str]
     snapshot: tuple[int, bytes] | None = None
+    trimmed: tuple[int, int, bytes] | None = None
+    spared: list[int] = []
 
 
 _lines = msgspec.json.Decoder(_Head | _Line | _End)
@@ -92,7 +94,9 @@ def _write(connection: sqlite3.Connection, out: BinaryIO, progress: Advance | No
             progress(done, total)
     sources = dict(connection.execute("SELECT uri, position FROM sources ORDER BY uri"))
     snapshot = connection.execute("SELECT position, body FROM snapshots").fetchone()
-    out.write(_encode(_End(done, head.hex(), sources, snapshot)) + b"\n")
+    trimmed = connection.execute("SELECT through, position, body FROM trimmed").fetchone()
+    spared = [position for (position,) in connection.execute("SELECT position FROM spared ORDER BY position")]
+    out.write(_encode(_End(done, head.hex(), sources, snapshot, trimmed, spared)) + b"\n")
     return done
 
 
@@ -207,3 +211,16 @@ def _end(connection: sqlite3.Connection, end: _End, *, done: int, head: bytes) -
     if end.snapshot is not None:
         position, body = end.snapshot
         connection.execute("INSERT INTO snapshots VALUES (1, ?, ?, ?)", (position, checksum(position, body), body))
+    if end.trimmed is not None:
+        through, position, body = end.trimmed
+        base = (through, position, checksum(position, body), body)
+        connection.execute("INSERT INTO trimmed VALUES (1, ?, ?, ?, ?)", base)
+        _forget(connection, through)
+    connection.executemany("INSERT INTO spared VALUES (?)", [(position,) for position in end.spared])
+
+
+def _forget(connection: sqlite3.Connection, through: int) -> None:
+    """Ids that the exported journal did not have any more."""
+    gone = "SELECT position FROM records WHERE position <= ? AND body IS NULL"
+    connection.execute(f"DELETE FROM ids WHERE position IN ({gone})", (through,))  # noqa: S608  constants only
+    connection.execute("DELETE FROM actions WHERE segment < ?", (through >> SEGMENT_BITS,))

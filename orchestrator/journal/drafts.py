@@ -2,6 +2,7 @@
 
 import msgspec
 
+from orchestrator.errors import BodyGone
 from orchestrator.types import Action, Cursor, Draft, Event, Record, Turn, canonical
 
 _event = msgspec.json.Decoder(Event)
@@ -37,20 +38,29 @@ def cursor_draft(through: int) -> Draft:
 
 
 def event_of(record: Record | Draft) -> Event:
-    """The event a record holds."""
-    return _event.decode(record.body)
+    """The event a record holds.
+
+    Raises:
+        BodyGone: its body went with `[journal] keep`; so for the others.
+    """
+    return _event.decode(record.body or _gone(record))
 
 
 def turn_of(record: Record | Draft) -> Turn:
     """The turn a record holds."""
-    return _turn.decode(record.body)
+    return _turn.decode(record.body or _gone(record))
 
 
 def intent_of(record: Record | Draft) -> Action:
     """The action an intent record announces."""
-    return _intent.decode(record.body)
+    return _intent.decode(record.body or _gone(record))
 
 
 def cursor_of(record: Record | Draft) -> int:
     """The position a cursor record covers everything up to."""
-    return msgspec.json.decode(record.body, type=Cursor).through
+    return msgspec.json.decode(record.body or _gone(record), type=Cursor).through
+
+
+def _gone(record: Record | Draft) -> bytes:
+    place = f"#{record.position}" if isinstance(record, Record) else record.id
+    raise BodyGone(f"the body of {place} ({record.kind} {record.type}) is gone, as `[journal] keep` says")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -13,12 +14,14 @@ _BYTES = 4 * 1024 * 1024
 
 
 class Ask(Struct, kw_only=True):
-    """One append, or one snapshot, that is to be stored whole or not at all."""
+    """One append, snapshot or change to the file (of about `size` bytes), to be stored whole or not at all."""
 
     drafts: Sequence[Draft] = ()
     terms: Sequence[bytes] = ()
     positions: Sequence[tuple[str, str]] = ()
     snapshot: tuple[int, bytes] | None = None
+    change: Callable[[Any], None] | None = None
+    size: int = 0
     reserved: bool = False
     answer: list[Record | None] = []
 
@@ -51,6 +54,7 @@ class Group:
             self.bytes += len(draft.body)
         if ask.snapshot is not None:
             self.bytes += len(ask.snapshot[1])
+        self.bytes += ask.size
         if not ask.reserved:
             self.counted += count
 

@@ -14,6 +14,11 @@ class Reader(Protocol):
         """Position of the last durable record; 0 when there is none."""
         ...
 
+    @property
+    def trimmed(self) -> int:
+        """The position up to which bodies and ids may be gone; 0 when all are there."""
+        ...
+
     def read(self, *, after: int = 0, limit: int = 256, kind: str | None = None) -> list[Record]:
         """Records with a position above `after`, in order, at most `limit`."""
         ...

@@ -5,8 +5,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
+from msgspec import Struct
+
 from orchestrator.errors import JournalError
-from orchestrator.journal.schema import PREFIX, SEGMENT_BITS, open_to_read
+from orchestrator.journal.schema import INCREMENTAL, PREFIX, SEGMENT_BITS, open_to_read
 from orchestrator.types import Record
 
 MOST_FOUND = 20
@@ -15,6 +17,7 @@ MOST_FOUND = 20
 SHORTEST_PREFIX = 4
 """Characters of an id's beginning that `find` asks for at least."""
 
+_PAGES = ("page_size", "page_count", "freelist_count", "auto_vacuum")
 _COLUMNS = "position, at, kind, type, key, id, source, cause, hash, body"
 _READ = f"SELECT {_COLUMNS} FROM records WHERE position > ?"  # noqa: S608  constants only
 _NAMED = f"""
@@ -31,6 +34,15 @@ _NAMED = f"""
         SELECT position FROM records WHERE position IN found AND id >= ?1 AND id < ?2
         ORDER BY id <> ?1, position LIMIT {MOST_FOUND})
     SELECT {_COLUMNS} FROM records WHERE position IN chosen ORDER BY position"""  # noqa: S608  constants only
+
+
+class Pages(Struct, frozen=True):
+    """A file's pages: bytes of each, how many, how many of them are free, and whether those can be given back."""
+
+    size: int
+    count: int
+    free: int
+    gives_back: bool
 
 
 class SqliteReader:
@@ -59,6 +71,17 @@ class SqliteReader:
     def head(self) -> int:
         """Position of the last durable record; 0 when there is none."""
         return int(self._rows("SELECT coalesce(max(position), 0) FROM records")[0][0])
+
+    @property
+    def trimmed(self) -> int:
+        """The position up to which bodies and ids may be gone; 0 when all are there."""
+        rows = self._rows("SELECT through FROM trimmed")
+        return int(rows[0][0]) if rows else 0
+
+    def pages(self) -> Pages:
+        """How large the file is, and how much of it is free."""
+        size, count, free, mode = (self._rows(f"PRAGMA {word}")[0][0] for word in _PAGES)
+        return Pages(size=size, count=count, free=free, gives_back=mode == INCREMENTAL)
 
     def read(self, *, after: int = 0, limit: int = 256, kind: str | None = None) -> list[Record]:
         """Records with a position above `after`, in order, at most `limit`."""
@@ -95,11 +118,12 @@ class SqliteReader:
         return str(rows[0][0]) if rows else None
 
     def snapshot(self) -> tuple[int, bytes] | None:
-        """The newest stored projection; None where there is none, or where it does not match its checksum."""
-        rows = self._rows("SELECT position, body, checksum FROM snapshots")
-        if not rows or checksum(rows[0][0], rows[0][1]) != rows[0][2] or rows[0][0] > self.head:
-            return None
-        return rows[0][0], rows[0][1]
+        """The newest stored projection that matches its checksum; None where there is none."""
+        for table in ("snapshots", "trimmed"):  # the second is what stands for bodies that are gone
+            rows = self._rows(f"SELECT position, body, checksum FROM {table}")  # noqa: S608  constants only
+            if rows and checksum(rows[0][0], rows[0][1]) == rows[0][2] and rows[0][0] <= self.head:
+                return rows[0][0], rows[0][1]
+        return None
 
     def _rows(self, question: str, *values: str | int) -> list[tuple[Any, ...]]:
         try:

@@ -40,6 +40,13 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "DROP INDEX records_cause",
         "CREATE INDEX records_cause ON records (cause) WHERE cause > 0 AND kind <> 'event'",
     ),
+    (
+        # Bodies up to `through` are gone, but those of `spared` and of goals; folded from them was this projection.
+        """CREATE TABLE trimmed (
+            slot INTEGER PRIMARY KEY CHECK (slot = 1), through INTEGER NOT NULL, position INTEGER NOT NULL,
+            checksum BLOB NOT NULL, body BLOB NOT NULL)""",
+        "CREATE TABLE spared (position INTEGER PRIMARY KEY)",
+    ),
 )
 """Step N brings a file from format N to N + 1; step 0 makes a new one. Steps are added, never changed."""
 
@@ -51,6 +58,9 @@ SEGMENT_BITS = 12
 
 PREFIX = 16
 """Characters of an id in `actions.prefix`."""
+
+INCREMENTAL = 2
+"""`auto_vacuum` of a file that can give free pages back; those of the first formats were made without."""
 
 _PATIENCE = 5.0  # seconds to open in: after a crash a reader may hold the file for as long as it recovers the WAL
 
@@ -117,6 +127,8 @@ def _make(path: Path) -> None:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     found = _format(connection, path)  # before anything is changed in what may be somebody else's file
+    if found == 0:
+        connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")  # only before the first page is written
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise JournalError(f"`{path}` cannot be kept in WAL mode on this file system; move it to a local disk")

@@ -1,14 +1,17 @@
 """A projection as bytes, beside the journal so that a start is short. A cache: without it, all is folded anew."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct
 
+from orchestrator.errors import BodyGone, JournalBroken
 from orchestrator.journal.journal import Reader
 from orchestrator.journal.projections import fold
 from orchestrator.journal.state import State
 
+_TRIES = 3
 _FORMAT = 1  # raised whenever folding changes what it makes of a record
 
 
@@ -22,6 +25,13 @@ class _Snapshot(Struct, frozen=True, kw_only=True):
 
 def load(reader: Reader, *, batch: int = 1024) -> State:
     """The projection up to the journal's head: the stored snapshot and what came after it."""
+    for _ in range(_TRIES):
+        with suppress(BodyGone):  # trimmed while it was folded here; then there is a newer snapshot to begin with
+            return _load(reader, batch)
+    return _load(reader, batch)
+
+
+def _load(reader: Reader, batch: int) -> State:
     state, ahead = restore(reader)
     while records := reader.read(after=state.position, limit=batch):
         for record in records:
@@ -39,11 +49,25 @@ def pack(state: State, ahead: Iterable[int]) -> bytes:
 
 def restore(reader: Reader) -> tuple[State, frozenset[int]]:
     """The stored snapshot, or an empty state where there is none that can be read."""
-    stored = reader.snapshot()
-    if stored is None:
-        return State(), frozenset()
+    snapshot = _decoded(reader.snapshot())
+    if snapshot is not None and (snapshot.format == _FORMAT or reader.trimmed):  # what is gone cannot be folded anew
+        return snapshot.state, snapshot.ahead
+    if reader.trimmed:
+        raise JournalBroken(
+            f"bodies up to #{reader.trimmed} are gone, and the projection that was folded from them cannot be read; "
+            "use the MDL that wrote it, or restore a copy"
+        )
+    return State(), frozenset()
+
+
+def unpack(stored: tuple[int, bytes] | None) -> State:
+    """The state in a stored snapshot; an empty one where there is none, or another MDL wrote it."""
+    snapshot = _decoded(stored)
+    return snapshot.state if snapshot is not None and snapshot.format == _FORMAT else State()
+
+
+def _decoded(stored: tuple[int, bytes] | None) -> _Snapshot | None:
     try:
-        snapshot = msgspec.msgpack.decode(stored[1], type=_Snapshot)
+        return msgspec.msgpack.decode(stored[1], type=_Snapshot) if stored is not None else None
     except msgspec.DecodeError:
-        return State(), frozenset()
-    return (snapshot.state, snapshot.ahead) if snapshot.format == _FORMAT else (State(), frozenset())
+        return None

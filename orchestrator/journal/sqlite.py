@@ -1,7 +1,8 @@
 """The journal in one SQLite file, for the process that owns it. Joins lock, writer, WAL, reader, followers."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -103,6 +104,29 @@ class SqliteJournal(SqliteReader):
         if type(body) is not bytes or len(body) > MAX_SNAPSHOT or not 0 <= position < 2**63:
             raise JournalError(f"a snapshot is at most {MAX_SNAPSHOT} bytes, up to a position; nothing was stored")
         await self._writer.put(Ask(snapshot=(position, body), reserved=True))
+
+    async def change(self, work: Callable[[sqlite3.Connection], None], *, size: int) -> None:
+        """Change the file within the next commit, by about `size` bytes: for what keeps the journal, not what is in it.
+
+        Raises:
+            JournalError: as `append`, or the work failed; nothing was changed.
+        """
+        failed: list[Exception] = []
+
+        def apart(connection: sqlite3.Connection) -> None:
+            connection.execute("SAVEPOINT apart")
+            try:
+                work(connection)
+            except Exception as error:
+                if not connection.in_transaction:  # a full disk: all of the commit is gone
+                    raise
+                connection.execute("ROLLBACK TO apart")  # those who append in the same commit have no part in it
+                failed.append(error)
+            connection.execute("RELEASE apart")
+
+        await self._writer.put(Ask(change=apart, size=size, reserved=True))
+        if failed:
+            raise JournalError(f"`{self.path}` could not be changed: {failed[-1]!r}; nothing was") from failed[-1]
 
     async def subscribe(self, *, after: int) -> AsyncGenerator[list[Record]]:
         """Batches of records above `after`, in order, as they become durable, until the journal is closed.

@@ -206,6 +206,8 @@ class Writer:
             if ask.snapshot is not None:
                 position, body = ask.snapshot
                 connection.execute(_SNAPSHOT, (position, checksum(position, body), body))
+            if ask.change is not None:
+                ask.change(connection)
 
     def _seal(self, group: Group) -> list[_Row]:
         """Give each new draft its position, salt and hash; a duplicate gets None in its place."""

@@ -113,5 +113,28 @@ def test_a_journal_moves_as_lines(place: Place, tmp_path: Path) -> None:
     assert "cannot be read" in third.mdl("journal", "import", str(tmp_path / "none"), code=3)
 
 
+def test_a_journal_lets_go_of_what_is_older_than_it_keeps(tmp_path: Path) -> None:
+    place = Place(tmp_path / "place", NOTIFY + '[journal]\nkeep = "200ms"\n' + GREET)
+    with place.running():
+        position = json.loads(place.mdl(*HELLO, "--id", "h1", "--json"))["position"]
+        place.told()
+        until(lambda: place.json("status")["journal"]["trimmed"] >= position, "the body is gone")
+        assert "bodies up to #" in place.mdl("status")
+        assert "its body is gone, as `[journal] keep` says" in place.mdl("why", str(position))
+        assert "are forgotten" in place.mdl("why", "h1", code=1)
+        assert "owned by process" in place.mdl("journal", "compact", code=3)
+        assert place.json("verify")["verified"]
+        place.mdl("tail", "-n", "100")
+        place.mdl("tail", "-n", "100", "--json")
+        assert place.json("goal", "list")[0]["fired"] == 1
+    sizes = place.json("journal", "compact")
+    assert sizes["after"] <= sizes["before"]
+    assert " bytes now." in place.mdl("journal", "compact")
+    with place.running():
+        place.mdl(*HELLO, "--id", "h1")  # forgotten, and so new
+        assert len(place.told(2)) == 2
+    assert place.json("goal", "list")[0]["fired"] == 2
+
+
 def records(place: Place) -> list[dict[str, Any]]:
     return [json.loads(line) for line in place.mdl("tail", "-n", "10000", "--json").splitlines()]

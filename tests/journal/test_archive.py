@@ -52,7 +52,7 @@ def lines(whole: Path) -> list[bytes]:
 def content(path: Path) -> list[list[object]]:
     with closing(sqlite3.connect(path)) as db:
         tables = sorted(name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'"))
-        return [db.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables]  # noqa: S608
+        return [sorted(db.execute(f"SELECT * FROM {table}").fetchall(), key=repr) for table in tables]  # noqa: S608
 
 
 def test_what_went_out_comes_in_to_the_byte(whole: Path, lines: list[bytes], tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import JournalBroken
+from orchestrator.errors import JournalBroken, JournalError
 from orchestrator.journal import own
 from orchestrator.journal.backup import backup, restore
+from orchestrator.journal.compact import compact
 from orchestrator.journal.reader import SqliteReader
 from orchestrator.journal.schema import FORMAT, STEPS, open_to_write
 from orchestrator.journal.snapshots import load
@@ -106,6 +107,24 @@ def test_a_copy_of_an_old_file_is_restored_in_this_format(old: Path, tmp_path: P
     assert restore(old, path).records == HEAD
     assert (version(old), version(path)) == (1, FORMAT)
     assert backup(path, tmp_path / "copy.db") == verify(path)
+
+
+def test_an_old_file_can_be_made_to_give_room_back(old: Path) -> None:
+    open_to_write(old).close()
+    before = verify(old)
+    with closing(sqlite3.connect(old, isolation_level=None)) as db:
+        db.execute("CREATE TABLE gone AS SELECT zeroblob(500000)")
+        db.execute("DROP TABLE gone")
+    with SqliteReader(old) as reader:
+        assert not reader.pages().gives_back
+    large, small = compact(old)
+    assert large - small > 490_000
+    with SqliteReader(old) as reader:
+        pages = reader.pages()
+        assert (pages.gives_back, pages.free, pages.count * pages.size) == (True, 0, small)
+    assert (verify(old), version(old)) == (before, FORMAT)
+    with pytest.raises(JournalError, match="there is no journal"):
+        compact(old.with_name("none.db"))
 
 
 async def test_everything_of_an_old_file_is_found_and_known(old: Path) -> None:
