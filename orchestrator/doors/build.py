@@ -112,8 +112,19 @@ def notary(settings: Settings, journal: Reader, *, clock: Clock) -> "Notary | No
     from orchestrator.journal.signing_key import signing_key
 
     key = signing_key(settings.path(settings.journal.path), chosen.key)
-    places = list(_places(settings, chosen, clock=clock))
-    return Notary(journal, places, key=key, clock=clock, every=chosen.every, records=chosen.records)
+    return Notary(
+        journal, places(settings, clock=clock), key=key, clock=clock, every=chosen.every, records=chosen.records
+    )
+
+
+def places(settings: Settings, *, clock: Clock) -> "list[Place]":
+    """Where checkpoints go.
+
+    Raises:
+        SettingsError: a place cannot work as it is configured.
+    """
+    chosen = settings.journal.checkpoint
+    return list(_places(settings, chosen, clock=clock)) if chosen is not None else []
 
 
 def _places(settings: Settings, chosen: CheckpointSettings, *, clock: Clock) -> "Iterator[Place]":

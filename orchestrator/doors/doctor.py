@@ -16,7 +16,7 @@ from orchestrator.errors import MDLError
 from orchestrator.journal.verify import verify
 from orchestrator.models.ollama import Ollama
 from orchestrator.observe.changelog import installed
-from orchestrator.settings import Settings, SqliteSource, WebhookSource, load
+from orchestrator.settings import CheckpointSettings, Settings, SqliteSource, WebhookSource, load
 from orchestrator.types import Goal
 
 _LOW_DISK = 1_000_000_000
@@ -38,6 +38,8 @@ async def examine(file: Path) -> list[Finding]:
     except MDLError as error:
         return [Finding("settings", well=False, text=str(error))]
     findings = [Finding("settings", well=True, text=str(file)), _journal(settings), _disk(settings)]
+    if settings.journal.checkpoint is not None:
+        findings.append(_checkpoints(settings, settings.journal.checkpoint))
     findings += [
         _source(settings, name, one) for name, one in settings.sources.items() if isinstance(one, SqliteSource)
     ]
@@ -62,6 +64,19 @@ def _journal(settings: Settings) -> Finding:
     except MDLError as error:
         return Finding("journal", well=False, text=str(error))
     return Finding("journal", well=True, text=f"{path}: {checked.records} records, the chain holds")
+
+
+def _checkpoints(settings: Settings, chosen: CheckpointSettings) -> Finding:
+    from orchestrator.journal.signing_key import signing_key
+
+    try:
+        names = [place.name for place in build.places(settings, clock=SystemClock())]
+        signing_key(settings.path(settings.journal.path), chosen.key)
+    except MDLError as error:
+        return Finding("checkpoints", well=False, text=str(error))
+    if chosen.file is not None and not (folder := settings.path(chosen.file).parent).is_dir():
+        return Finding("checkpoints", well=False, text=f"there is no folder {folder} for them; make it")
+    return Finding("checkpoints", well=True, text=f"go to {', '.join(names)}")
 
 
 def _disk(settings: Settings) -> Finding:

@@ -1,5 +1,6 @@
 """Places for checkpoints over HTTP: a webhook, signed as Standard Webhooks, and an object that is put at a URL."""
 
+import base64
 from collections.abc import Mapping
 
 import httpx
@@ -24,8 +25,9 @@ class CheckpointWebhook:
         """
         self.name, self._url, self._clock = f"webhook {_host(url)}", url, clock
         try:
+            base64.b64decode(secret.removeprefix("whsec_"), validate=True)  # the library drops what does not fit
             self._signer = Webhook(secret)
-        except Exception as error:  # whatever the library meets in a wrong secret, which is not repeated
+        except Exception as error:  # whatever is met in a wrong secret, which is not repeated
             raise SettingsError("`journal.checkpoint.webhook.secret` must be `whsec_` and base64") from error
 
     async def keep(self, checkpoint: Checkpoint) -> None:

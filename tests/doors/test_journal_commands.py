@@ -65,6 +65,25 @@ def test_what_cannot_be_a_key_or_a_file_of_checkpoints_is_said(place: Place) -> 
     assert "is no public key" in place.mdl("verify", "--against", "none", "--key", "abc", code=1)
 
 
+@pytest.mark.parametrize(
+    ("settings", "well", "text"),
+    [
+        ('file = "seen.jsonl"', True, "go to file "),
+        ('file = "none/seen.jsonl"', False, "there is no folder "),
+        ('put = "http://127.0.0.1:9/x?y=hidden"', True, "go to object at 127.0.0.1:9"),
+        ('file = "seen.jsonl"\nkey = "hidden"', False, "holds no key: give PEM"),
+        ('webhook = { url = "http://127.0.0.1:9/", secret = "hidden" }', False, "must be `whsec_` and base64"),
+    ],
+)
+def test_the_doctor_tries_where_checkpoints_go(tmp_path: Path, settings: str, well: bool, text: str) -> None:  # noqa: FBT001
+    place = Place(tmp_path / "place", f"{NOTIFY}[journal.checkpoint]\n{settings}\n")
+    run = place.json("doctor") if well else json.loads(place.failed("doctor", "--json"))
+    (finding,) = [finding for finding in run if finding["what"] == "checkpoints"]
+    assert finding["well"] == well
+    assert text in finding["text"]
+    assert "hidden" not in finding["text"]
+
+
 def test_a_destroyed_journal_is_restored_and_nothing_is_decided_twice(place: Place) -> None:
     copy = place.folder / "copy.db"
     with place.running() as loop:
