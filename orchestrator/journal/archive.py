@@ -72,15 +72,21 @@ def write(journal: Path, out: BinaryIO, *, progress: Advance | None = None) -> i
     """Write a journal, as it stood at the beginning, in constant memory; how many records it has.
 
     Raises:
-        JournalError: there is none, or it cannot be read.
-        OSError: `out` takes no more.
+        JournalError: there is none, it cannot be read, or `out` takes no more.
+        BrokenPipeError: whoever read `out` went away.
     """
     with closing(open_to_read(journal)) as connection:
         connection.execute("BEGIN")  # one snapshot, whatever the owner commits meanwhile
         try:
-            return _write(connection, out, progress)
+            done = _write(connection, out, progress)
+            out.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise JournalError(f"the lines of `{journal}` cannot be written: {error}") from error
         except sqlite3.Error as error:
             raise JournalError(f"`{journal}` cannot be read: {error}; `mdl verify` says whether it holds") from error
+        return done
 
 
 def _write(connection: sqlite3.Connection, out: BinaryIO, progress: Advance | None) -> int:

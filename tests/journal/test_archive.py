@@ -127,6 +127,15 @@ def test_a_byte_that_was_changed_anywhere_is_never_taken_in_silence(
     assert content(made) == content(whole)  # such as another way to write the same
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+def test_an_output_that_takes_no_more_is_named(whole: Path) -> None:
+    with (
+        pytest.raises(JournalError, match=r"the lines of .* cannot be written: .*No space left"),
+        Path("/dev/full").open("wb", buffering=0) as full,
+    ):
+        write(whole, full)
+
+
 def test_a_journal_that_is_there_is_left_alone(whole: Path, lines: list[bytes]) -> None:
     with pytest.raises(JournalError, match="is there already"):
         read(lines, whole)
