@@ -7,8 +7,8 @@ takes a place under the name of everything it may share, and goes on when all wh
 left; what is behind it waits for it in turn. All places are taken by the one reader of the journal, in position order,
 so nobody waits in a circle. With no `let` and nobody to wait for, an event passes at once: no task, no place.
 
-An event is weighed when its `let`s have answered: a goal that was set anew meanwhile has forgotten its windows by then,
-as it has after a start.
+An event is weighed when its `let`s have answered, by the windows of the goal version that it was sighted by: they are
+kept until every event of before the goal's change is finished.
 """
 
 import asyncio

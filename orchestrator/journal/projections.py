@@ -54,8 +54,7 @@ def fold(state: State, record: Record) -> Event | None:
         case "intent":
             state.open[record.id] = Open(record.cause, intent_of(record).goal)
         case "cursor":
-            state.cursor = max(state.cursor, cursor_of(record))
-            state.before = [change for change in state.before if change.position > state.cursor]
+            _fold_cursor(state, cursor_of(record))
     return None
 
 
@@ -108,10 +107,10 @@ def fold_touch(state: State, touch: Touch, *, position: int, at: float) -> None:
     """Fold what an orientation did to a goal's window; folding the same touch again changes nothing."""
     if touch.by is None:
         return
-    version = state.goals.get(goal_id(touch.goal))
-    if version is None or version.name != touch.goal or version.goal.window is None:
+    version = state.version(touch.goal)
+    if version is None or version.goal.window is None:
         return
-    known = state.windows.setdefault(version.goal.id, {})
+    known = state.windows.setdefault(touch.goal, {})
     before = known.get(touch.by, WindowState())
     known[touch.by] = touched(version.goal.window, before, touch, position=position, at=at)
 
@@ -152,14 +151,22 @@ def _fold_own(state: State, event: Event, record: Record) -> None:
             pass
 
 
+def _fold_cursor(state: State, through: int) -> None:
+    state.cursor = max(state.cursor, through)
+    before = [change for change in state.before if change.position > state.cursor]
+    if len(before) < len(state.before):
+        state.before = before
+        for name in [name for name in state.windows if state.version(name) is None]:
+            del state.windows[name]  # every event of before the goal's change is finished
+
+
 def _fold_goal(state: State, event: Event, position: int) -> None:
     data = msgspec.convert(event.data, own.GoalData)
     state.before.append(Before(position, data.id, state.goals.get(data.id)))
     change_goal(state.goals, event, position=position)
     if data.goal is not None:
         state.versions[data.id] = data.version
-    if data.goal is not None or event.type == own.GOAL_REMOVED:  # other words, other windows and wants
-        state.windows.pop(data.id, None)
+    if data.goal is not None or event.type == own.GOAL_REMOVED:  # other words, other wants
         for want in [want for want in state.wants.values() if goal_id(want.goal) == data.id]:
             del state.wants[want.action]
 
@@ -239,8 +246,9 @@ def _sweep(state: State, now: float) -> None:
         if not state.paid[goal]:
             del state.paid[goal]
     _forget(state.rates, {pair: rates.get(pair.partition("\n")[0], 0.0) for pair in state.rates}, now)
-    for id_, known in state.windows.items():
-        if id_ in goals and (asked := goals[id_].window) is not None:
+    for name, known in state.windows.items():
+        version = state.version(name)
+        if version is not None and (asked := version.goal.window) is not None:
             window = windows.compile_window(asked)
             for by, held in list(known.items()):
                 # A turn may still come for an event behind the cursor, and has to find that a later one has fired.

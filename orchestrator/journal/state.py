@@ -99,10 +99,15 @@ class State(Struct):
     counts: Counts = field(default_factory=Counts)
 
     def window(self, goal: str, by: str) -> WindowState:
-        """The window of a goal (`id@version`) for one key; empty for a version that is not the goal's any more."""
-        version = self.goals.get(goal_id(goal))
-        known = self.windows.get(version.goal.id, {}) if version and version.name == goal else {}
-        return known.get(by) or WindowState()
+        """The window of a goal (`id@version`) for one key; a new version begins with none."""
+        return self.windows.get(goal, {}).get(by) or WindowState()
+
+    def version(self, name: str) -> GoalVersion | None:
+        """A goal version by its name, also one that was replaced by an event the cursor has not come by."""
+        current = self.goals.get(goal_id(name))
+        if current is not None and current.name == name:
+            return current
+        return next((one.version for one in self.before if one.version and one.version.name == name), None)
 
     def lineage(self, event: Event) -> tuple[str, ...]:
         """The actions that led to an event, as `goal/tool`, oldest first."""

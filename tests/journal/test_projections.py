@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 
 from hypothesis import given, settings, strategies as st
+from msgspec.structs import replace
 
 from orchestrator.errors import JournalFull
 from orchestrator.journal import own, projections
@@ -33,11 +34,13 @@ from orchestrator.types import (
 )
 from tests.loops import (
     START,
+    Held,
     Life,
     Tools,
     answer,
     call,
     change_goal,
+    echo,
     emit,
     event,
     events,
@@ -259,7 +262,7 @@ def plain_draft(one: Event) -> dict[str, Json]:
 async def test_a_snapshot_from_another_format_or_a_damaged_one_is_not_used() -> None:
     journal = MemoryJournal()
     await set_goals(journal, SPENDER)
-    for body in (b"", b"\x80", pack(State(position=1), ()).replace(b"format\x01", b"format\x7f")):
+    for body in (b"", b"\x80", pack(State(position=1), ()).replace(b"format\x02", b"format\x7f")):
         await journal.store_snapshot(1, body)
         assert restore(journal) == (State(), frozenset())
         assert list(load(journal).goals) == ["g"]
@@ -278,3 +281,25 @@ async def test_a_snapshot_holds_turns_that_lie_ahead_of_its_position_once() -> N
     await journal.store_snapshot(state.position, pack(state, [made.position]))
     assert restore(journal)[0].position == 1
     assert plain(load(journal)) == plain(folded(journal))
+
+
+# ---------------------------------------------------------------- windows of a goal that changed
+
+
+async def test_the_windows_of_a_goal_version_last_until_every_event_before_its_change_is_finished() -> None:
+    counted = goal("counted", window=Window(count=2, within="1h", by="'all'"))
+    journal, held = MemoryJournal(), Held()
+    await set_goals(journal, counted, replace(counted, id="both", let={"it": call("t.slow")}))
+    async with living(journal, Tools(act=echo, slow=held)) as life:
+        await emit(journal, event("1"), event("2"))
+        await held.begun.wait()
+        await set_goals(journal, replace(counted, id="both"), version=2)
+        await until(lambda: life.state.goals["both"].version == 2)
+        held.open.set()
+        await life.idle()
+        await life.stop()
+    both = [touch.stopped for turn in turns(journal) for touch in turn.touches if touch.goal == "both@1"]
+    assert both == ["1 of 2 within 1h", None]
+    state = folded(journal)
+    assert state.cursor > state.goals["both"].position
+    assert set(state.windows) == {"counted@1"}
