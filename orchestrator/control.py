@@ -1,7 +1,8 @@
 """What people can do: emit, set and change goals, approve and deny. One place; the doors add nothing.
 
 Everything a person does is an event in the journal. So this works the same in the process that runs the loop, beside it
-through its control socket, and with no loop at all. Explaining is in `explain.py`, trying a goal in `rehearse.py`.
+through its control socket, and with no loop at all. Explaining is in `explain.py`, trying a goal in `rehearse.py`, what
+would have come of other goals in `replay.py`.
 """
 
 import getpass
@@ -9,8 +10,9 @@ from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
+from orchestrator.changes import Changes
 from orchestrator.clock import Clock
-from orchestrator.errors import EventError, GoalError, MDLError
+from orchestrator.errors import EventError, GoalError, MDLError, SettingsError
 from orchestrator.guard.globs import covers
 from orchestrator.guard.grants import leave
 from orchestrator.journal import own
@@ -19,6 +21,8 @@ from orchestrator.journal.journal import Journal
 from orchestrator.journal.state import Pending, State, goal_id
 from orchestrator.observed import Observed
 from orchestrator.orient.conditions import check_fields, compile_goal
+from orchestrator.replay import Difference, Replay, Replayed, Stretch, Vendors
+from orchestrator.stretch import place
 from orchestrator.types import Event, Goal, GoalVersion, Record, canonical
 
 EMITTED = "mdl:emit"
@@ -159,6 +163,41 @@ class Control:
         if goal in known:
             return known[goal]
         raise GoalError(f"there is no goal `{goal}`; {_list('goals are', known)}")
+
+    async def replay(
+        self,
+        changes: Changes,
+        vendors: Vendors,
+        *,
+        since: str,
+        until: str | None = None,
+        found: Callable[[Difference], None],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Replayed:
+        """Take a stretch of the journal through the loop's code once more; nothing is called, nothing written.
+
+        Args:
+            changes: what is to be otherwise than recorded; nothing: then nothing should differ.
+            vendors: what the journal does not hold.
+            since: where to begin, as `stretch.place` reads it.
+            until: where to end; left out: the head.
+            found: is given each difference.
+            progress: called with the position reached and the last.
+
+        Raises:
+            GoalError: a changed goal cannot work.
+            SettingsError: `since` or `until` is no place, or a model is to be asked and there is none.
+        """
+        if changes.planner == "model" and vendors.model is None:
+            raise SettingsError("no model is configured, so none can be asked; see `[model]`")
+        for goal in changes.goals.values():
+            if goal.id not in self.state.goals or not _same(self.state.goals[goal.id].goal, goal):
+                self.check(goal)
+        now, head = self._clock.now(), self.journal.head
+        after = place(since, self.journal, now=now)
+        through = head if until is None else min(place(until, self.journal, now=now, ends=True), head)
+        stretch = Stretch(after=min(after, through), through=through, finished=self.state.cursor)
+        return await Replay(self.journal, stretch, vendors, changes=changes, found=found).run(progress)
 
     # ------------------------------------------------------------ approvals
 

@@ -93,6 +93,7 @@ class Judging:
             decisions=tuple([decision for decision, _ in decided]),
             judgements=tuple(judgements),
             seconds=seconds,
+            seen=state.position,
         )
         return Verdicts(turn, tuple(plans), tuple(asking))
 
@@ -134,6 +135,7 @@ class Judging:
             touches=(Touch(goal=data.goal, reason=f"{data.tool} was approved by {by}", let=let_of(asked, data.goal)),),
             decisions=(decision,),
             judgements=tuple(given),
+            seen=state.position,
         )
         return Verdicts(turn, (plan,))
 

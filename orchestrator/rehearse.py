@@ -3,17 +3,17 @@
 The same stages as the loop's, over the same events, into a scratch state. Read-only `let` calls are made for real.
 """
 
-import asyncio
 from collections.abc import Callable
 
 from msgspec import Struct
 
+from orchestrator.dry import dry_turn
 from orchestrator.journal.drafts import event_of
 from orchestrator.journal.journal import Reader
-from orchestrator.journal.projections import fold_touch, fold_turn
 from orchestrator.journal.state import State
+from orchestrator.stretch import records
 from orchestrator.turn import Stages
-from orchestrator.types import Goal, GoalVersion, Json, Record, Refusal
+from orchestrator.types import Goal, GoalVersion, Json, Record
 
 _MOST = 50_000
 _SHOWN = 20
@@ -68,15 +68,14 @@ async def rehearse(
     state = State(goals={goal.id: version})  # folding counts windows and budgets of the goals it knows
     await stages.orienting.set_goals((version,))
     head = reader.head
-    while tried.events < _MOST and (records := reader.read(after=after, limit=64, kind="event")):
-        await asyncio.sleep(0)  # a running loop rehearses between its turns
-        for record in records:
-            if not record.body:
-                continue  # older than what the journal keeps
-            await _try(record, stages, state, tried)
-        after = records[-1].position
+    async for record in records(reader, after=after, kind="event"):
+        if tried.events == _MOST:
+            break
+        if not record.body:
+            continue  # older than what the journal keeps
+        await _try(record, stages, state, tried)
         if progress:
-            progress(after, head)
+            progress(record.position, head)
     tried.errors = {text: count for (_, text), count in stages.orienting.errors.items()}
     return tried
 
@@ -85,14 +84,10 @@ async def _try(record: Record, stages: Stages, state: State, tried: Rehearsal) -
     event = event_of(record)
     tried.events += 1
     touches = await stages.orient(event, state, record=record)
-    for touch in touches:
-        fold_touch(state, touch, position=record.position, at=record.at)
-    decided = await stages.decide(event, touches, state)
-    verdicts = stages.guard(event, touches, decided, state, record=record, now=record.at, seconds={})
-    fold_turn(state, verdicts.turn)
+    turn = await dry_turn(event, touches, stages, state, record=record, now=record.at)
     tried.near_misses += sum(touch.stopped is not None for touch in touches)
-    for decision, _ in decided:
-        refusals = [v for plan in verdicts.plans for v in plan if isinstance(v, Refusal)]
+    refusals = [judgement for judgement in turn.judgements if judgement.kind != "grant"]
+    for decision in turn.decisions:
         tried.fired += decision.verdict == "act"
         tried.refused += any(refusal.kind == "deny" for refusal in refusals)
         tried.asked += bool(refusals) and all(refusal.kind == "approval" for refusal in refusals)

@@ -373,7 +373,8 @@ class Turn(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One event with all goals it touches, through orient, decide and guard. Committed before Act.
 
     `event` is the event's position, `at` its journalled time. The first action of each decision is its intent; later
-    ones follow as `intent` records. `seconds` holds the time each stage took.
+    ones follow as `intent` records. `seconds` holds the time each stage took. `seen` is the position up to which the
+    journal was folded when it was judged, so that a replay folds as far before it judges the same.
     """
 
     event: int
@@ -383,6 +384,7 @@ class Turn(Struct, frozen=True, omit_defaults=True, kw_only=True):
     decisions: tuple[Decision, ...] = ()
     judgements: tuple[Judgement, ...] = ()
     seconds: dict[str, float] = {}
+    seen: int = 0
 
 
 _canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string")

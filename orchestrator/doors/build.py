@@ -54,21 +54,16 @@ def toolbox(settings: Settings, *, only: Collection[str] | None = None) -> Serve
 async def stages(settings: Settings, tools: Servers, *, clock: Clock) -> AsyncGenerator[Stages]:
     """The stages of the running loop, with the model where one is configured."""
     async with model(settings, clock=clock) as found, meaning(settings) as meant:
-        planner = (
-            ModelPlanner(found, prompt=prompt("decide"), characters=settings.model.num_ctx * 2)
-            if found and settings.model
-            else None
-        )
-        orienting = Orienting(tools.read, meaning=meant, model=planner is not None)
-        yield Stages(orienting, Judging(tools.tools, model=planner))
+        asked = planner(settings, found)
+        orienting = Orienting(tools.read, meaning=meant, model=asked is not None)
+        yield Stages(orienting, Judging(tools.tools, model=asked))
 
 
 @asynccontextmanager
 async def scratch_stages(settings: Settings, tools: Toolbox) -> AsyncGenerator[Stages]:
     """Stages to try things out with: no model is asked, and the loop's index of meanings is left alone."""
-    with TemporaryDirectory(prefix="mdl-") as folder:
-        async with meaning(settings, folder=Path(folder)) as meant:
-            yield Stages(Orienting(tools.read, meaning=meant), Judging(tools.tools))
+    async with scratch_meaning(settings) as meant:
+        yield Stages(Orienting(tools.read, meaning=meant), Judging(tools.tools))
 
 
 @asynccontextmanager
@@ -84,6 +79,21 @@ async def model(settings: Settings, *, clock: Clock) -> AsyncGenerator[Model | N
         yield ollama
     finally:
         await ollama.close()
+
+
+def planner(settings: Settings, found: Model | None) -> ModelPlanner | None:
+    """The planner that asks the configured model, where there is one."""
+    if found is None or settings.model is None:
+        return None
+    return ModelPlanner(found, prompt=prompt("decide"), characters=settings.model.num_ctx * 2)
+
+
+@asynccontextmanager
+async def scratch_meaning(settings: Settings) -> AsyncGenerator[Meaning]:
+    """An index of meanings of one's own, gone at the end."""
+    with TemporaryDirectory(prefix="mdl-") as folder:
+        async with meaning(settings, folder=Path(folder)) as meant:
+            yield meant
 
 
 @asynccontextmanager

@@ -1,12 +1,13 @@
 """The command `mdl`. Every command is one call of control, shown; `--json` shows the same as JSON.
 
-Exit codes: 0 done, 1 refused or not found, 2 wrong usage, 3 the journal is owned by another or cannot be written.
+Exit codes: 0 done, 1 refused or not found (`mdl replay`: something differs), 2 wrong usage, 3 the journal is owned by
+another or cannot be written.
 """
 
-from orchestrator.doors import commands, goal_commands, journal_commands
+from orchestrator.doors import commands, goal_commands, journal_commands, replay_commands
 from orchestrator.doors.app import app
 
-__all__ = ["commands", "goal_commands", "journal_commands", "main"]  # importing them is what registers the commands
+__all__ = ["commands", "goal_commands", "journal_commands", "main", "replay_commands"]  # importing them registers
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orchestrator.act.toolbox import ServerStatus, Toolbox
+from orchestrator.changes import Changes
 from orchestrator.clock import Clock, utc
 from orchestrator.control import EMITTED, Control
 from orchestrator.decide.wish import GoalDraft
@@ -23,6 +24,7 @@ from orchestrator.models.model import Model
 from orchestrator.observe.attributes import event_type, text
 from orchestrator.observed import Observed
 from orchestrator.rehearse import Rehearsal
+from orchestrator.replay import Difference, Replayed, Vendors
 from orchestrator.settings import Settings
 from orchestrator.turn import Stages
 from orchestrator.types import Event, Goal, Json, Record, Tool
@@ -98,6 +100,16 @@ class Parts:
 
         toolbox = await self.tools(servers)
         return await self._stack.enter_async_context(build.scratch_stages(self._settings, toolbox))
+
+    async def vendors(self) -> Vendors:
+        """What a replay needs besides the journal: tools are listed, never called."""
+        from orchestrator.doors import build
+
+        toolbox = await self.tools()
+        enter = self._stack.enter_async_context
+        meanings = [await enter(build.scratch_meaning(self._settings)) for _ in range(2)]
+        model = build.planner(self._settings, await self.model())
+        return Vendors(tools=toolbox.tools(), meaning=meanings[0], examining=meanings[1], model=model)
 
     async def model(self) -> Model | None:
         """The configured model."""
@@ -176,6 +188,23 @@ class Session:
 
         after = position_at(self.reader, self._clock.now() - since)
         return await rehearse(goal, self.reader, await self._parts.stages(), after=after)
+
+    async def replay(
+        self,
+        changes: Changes,
+        *,
+        since: str,
+        until: str | None = None,
+        found: Callable[[Difference], None],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Replayed:
+        """What would have come of a stretch of the journal if something were otherwise; calls nothing, writes nothing.
+
+        Raises:
+            SettingsError: as `Control.replay`.
+        """
+        vendors = await self._parts.vendors()
+        return await self.control.replay(changes, vendors, since=since, until=until, found=found, progress=progress)
 
     async def explain(self, text: str) -> Explanation:
         """Explain an event, an action or a goal.

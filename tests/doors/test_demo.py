@@ -81,6 +81,48 @@ def test_what_was_wanted_held(ran: tuple[dict[str, Any], SqliteReader]) -> None:
     assert own.WANT_MISSED not in types
 
 
+def test_its_journal_replays_without_a_difference(ran: tuple[dict[str, Any], SqliteReader]) -> None:
+    summary, reader = ran
+    found = replay(reader, code=0)
+    assert (found["differing"], found["differences"], found["unsaid"]) == (0, [], {})
+    assert (found["events"], found["turns"]) == (summary["events"], summary["turns"])
+
+
+def test_another_threshold_shows_exactly_the_turns_that_change(ran: tuple[dict[str, Any], SqliteReader]) -> None:
+    _, reader = ran
+    settings = reader.path.parents[1] / "mdl.toml"
+    other = settings.with_name("other.toml")
+    other.write_text(settings.read_text(encoding="utf-8").replace("depth > 100.0", "depth > 60.0"), encoding="utf-8")
+    found = replay(reader, "--goals", str(other), code=1)
+    before, after = ends(reader, most=100.0), ends(reader, most=60.0)
+    assert [(one["position"], one["goal"]) for one in found["differences"]] == [
+        (position, "mail-queue@1") for position in after if before.get(position) != after[position]
+    ]
+    assert {one["before"]["text"] for one in found["differences"]} >= {"not touched"}
+    assert all(one["reason"] for one in found["differences"])
+
+
+def replay(reader: SqliteReader, *words: str, code: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "orchestrator", "replay", "--config", str(reader.path.parents[1] / "mdl.toml")]
+    done = subprocess.run(
+        [*command, "--diff", "--json", *words], capture_output=True, text=True, check=False, timeout=80, cwd=Path.cwd()
+    )
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return json.loads(done.stdout)
+
+
+def ends(reader: SqliteReader, *, most: float) -> dict[int, str]:
+    """What becomes of each depth for `mail-queue`, reckoned without the loop: its `when`, once within a second."""
+    found: dict[int, str] = {}
+    fired = -1.0
+    for record in reader.read(limit=10_000, kind="event"):
+        if record.type == "host.queue.depth" and event_of(record).data["depth"] > most:
+            fires = record.at - fired >= 1.0
+            found[record.position] = "fires" if fires else "nearly"
+            fired = record.at if fires else fired
+    return found
+
+
 def test_without_producers_it_does_nothing(tmp_path: Path) -> None:
     summary = demo(tmp_path / "here", seconds=0)
     assert sum(summary["actions"].values()) == 0

@@ -1,0 +1,381 @@
+"""A stretch of the journal once more: the same code over the same records, with what changes for other goals or code.
+
+Nothing is called and nothing is written. What tools and models answered is taken from the record, the time is the one
+recorded, and records are folded in the order in which the loop folded them: events and the rest by position, a turn
+once everything it had `seen` is folded. So without a change every turn comes out as it is recorded.
+
+What a change leads to is followed as far as the record knows: an action that would not be taken takes with it every
+event it caused; one that never was taken ends its chain, since nobody knows its outcome.
+"""
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct, field
+
+from orchestrator.ahead import Ahead
+from orchestrator.causes import origin, planned, turns_of
+from orchestrator.changes import Changes, Goals
+from orchestrator.decide.planner import Planner
+from orchestrator.difference import GONE, Apart, Side, apart, first_apart, side, unsaid, verdicts
+from orchestrator.dry import dry_turn
+from orchestrator.journal import own
+from orchestrator.journal.drafts import cursor_of, event_of, turn_of
+from orchestrator.journal.journal import Reader
+from orchestrator.journal.projections import fold, fold_event, fold_turn
+from orchestrator.journal.snapshots import restore
+from orchestrator.journal.state import Pending, State, goal_id
+from orchestrator.judging import Judging
+from orchestrator.orient.meaning import Meaning
+from orchestrator.orienting import Orienting
+from orchestrator.recall import Recall
+from orchestrator.stretch import Turns, records
+from orchestrator.turn import Stages
+from orchestrator.types import Decision, Event, GoalVersion, Record, Tool, Touch, Turn
+
+
+class Stretch(Struct, frozen=True, kw_only=True):
+    """Behind the position `after`, up to and with `through`. `finished`: every event up to it has had its turn."""
+
+    after: int
+    through: int
+    finished: int
+
+
+class Vendors(Struct, frozen=True, kw_only=True):
+    """What is not in the journal: the tools there are, and what finds goals by meaning, once for each use.
+
+    model: the planner that asks one; `models` says whether there was one to ask where a turn does not tell.
+    """
+
+    tools: Mapping[str, Tool] = {}
+    meaning: Meaning | None = None
+    examining: Meaning | None = None
+    model: Planner | None = None
+
+
+class Difference(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One event that ends otherwise for one goal (`id@version`), or the same with other words and numbers."""
+
+    position: int
+    at: float
+    type: str
+    subject: str | None
+    goal: str
+    before: Side
+    after: Side
+    reason: str
+
+
+class Unsaid(Struct):
+    """Events for which it cannot be said whether a changed goal would have been touched: how many, the first, why."""
+
+    events: int
+    first: int
+    reason: str
+
+
+class Replayed(Struct, kw_only=True):
+    """What a replay found: how many events and turns it went through, how many differ, and of which goals.
+
+    `waiting` events had no turn yet, `forgotten` ones have lost their body.
+    """
+
+    after: int
+    through: int
+    events: int = 0
+    turns: int = 0
+    differing: int = 0
+    goals: dict[str, int] = {}
+    unsaid: dict[str, Unsaid] = {}
+    waiting: int = 0
+    forgotten: int = 0
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs, and nothing is left unsaid."""
+        return not self.differing and not self.unsaid
+
+
+class _Waiting(Struct, frozen=True):
+    """An event that was oriented, or that brings an approval; its turn comes later in the journal."""
+
+    event: Event
+    record: Record
+    touches: tuple[Touch, ...] = ()
+    pending: Pending | None = None
+
+
+class _Stage(Struct):
+    """Where the replay stands: what is folded, and what is on its way."""
+
+    state: State
+    ahead: Ahead
+    waiting: dict[int, _Waiting] = field(default_factory=dict[int, _Waiting])
+    skipped: set[int] = field(default_factory=set[int])
+    gone: set[str] = field(default_factory=set[str])
+    asked: dict[str, tuple[Turn, Decision]] = field(default_factory=dict[str, tuple[Turn, Decision]])
+
+
+class Replay:
+    """Replays one stretch of one journal."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        stretch: Stretch,
+        vendors: Vendors,
+        *,
+        changes: Changes,
+        found: Callable[[Difference], None],
+    ) -> None:
+        """Hand each difference to `found`, in the order of the record's turns."""
+        self._reader, self._stretch, self._changes, self._found = reader, stretch, changes, found
+        self._recall = Recall(self._turn_at, tools=vendors.tools)
+        recorded = changes.planner in {None, "compiled"}
+        self._orienting = Orienting(self._recall.read, meaning=vendors.meaning, model=vendors.model is not None)
+        self._examining = Orienting(self._recall.read, meaning=vendors.examining)
+        model = vendors.model if changes.planner == "model" else self._recall if recorded else None
+        self._without, self._with = Judging(self._recall.tools), Judging(self._recall.tools, model=model)
+        self._models = vendors.model is not None
+        self._goals = Goals(changes)
+        self._turns = Turns(reader, after=stretch.after)
+        self.replayed = Replayed(after=stretch.after, through=stretch.through)
+
+    async def run(self, progress: Callable[[int, int], None] | None = None) -> Replayed:
+        """Go through the stretch once; `progress` is called with the position reached and the last."""
+        through = max(self._stretch.through, 1)
+        self._at = await self._begin(lambda position: progress(position, through) if progress else None)
+        async for record in records(self._reader, after=self._stretch.after):
+            if record.position > through and not self._at.waiting:
+                break
+            await self._due(record.position)
+            await self._take(record)
+            if progress:
+                progress(min(record.position, through), through)
+        await self._due(self._reader.head + 1)
+        self.replayed.waiting += len(self._at.waiting)
+        return self.replayed
+
+    # ------------------------------------------------------------ before the stretch
+
+    async def _begin(self, progress: Callable[[int], None]) -> _Stage:
+        state = await self._folded(progress)
+        self._goals.stand(state)
+        await self._orienting.set_goals(tuple(state.goals.values()))
+        ahead = Ahead(state, self._orienting.version)
+        for turn in await self._under_way(state):
+            known = [touch for touch in turn.touches if self._goals.current(touch.goal, state)]
+            ahead.add(known, position=turn.event, at=turn.at)
+        return _Stage(state, ahead)
+
+    async def _folded(self, progress: Callable[[int], None]) -> State:
+        state, held = restore(self._reader)
+        if max(state.position, *held, 0) > self._stretch.after:
+            state, held = State(), frozenset[int]()
+        async for record in records(self._reader, after=state.position):
+            if record.position > self._stretch.after:
+                break
+            if record.position in held:
+                state.position = record.position
+            elif record.body:
+                fold(state, record)
+            progress(record.position)
+        return state
+
+    async def _under_way(self, state: State) -> list[Turn]:
+        """Turns of events before the stretch that were made in it: what they did to windows was known already."""
+        after, end, found = self._stretch.after, self._reader.head, list[Turn]()
+        if state.cursor >= after:
+            return found
+        async for record in records(self._reader, after=after, kind="cursor"):
+            if cursor_of(record) >= after:
+                end = record.position
+                break
+        async for record in records(self._reader, after=after, kind="turn"):
+            if record.position > end:
+                break
+            if record.cause <= after and record.body:
+                found.append(turn_of(record))
+        return sorted(found, key=lambda turn: turn.event)
+
+    # ------------------------------------------------------------ one record
+
+    async def _take(self, record: Record) -> None:
+        state = self._at.state
+        if record.kind != "event":
+            if record.kind == "turn" or record.id in self._at.gone:
+                state.position = record.position
+            else:
+                fold(state, record)
+            return
+        state.position = record.position
+        within = record.position <= self._stretch.through
+        self.replayed.events += within
+        if not record.body:
+            self.replayed.forgotten += within
+            return
+        event = event_of(record)
+        if event.causationid in self._at.gone:
+            self._at.skipped.add(record.position)
+            return
+        fold_event(state, event, record)
+        if event.type in own.GOAL_CHANGES:
+            self._goals.change(state, event, record.position)
+            await self._orienting.set_goals(tuple(state.goals.values()))
+        if within:
+            await self._orient(event, record)
+
+    async def _orient(self, event: Event, record: Record) -> None:
+        state, position = self._at.state, record.position
+        pending = state.pending.get(event.causationid or "") if event.type == own.APPROVAL_GRANTED else None
+        if pending is not None and pending.granted_by is not None:
+            self._at.waiting[position] = _Waiting(event, record, pending=pending)
+            return
+        self._recall.begin(event, position, self._goals.recorded)
+        stages = self._stages(None)
+        touches = await stages.orient(event, self._at.ahead, record=record, lineage=state.lineage(event))
+        touches = tuple(touch for touch in touches if not self._unheld(touch))
+        if not touches:
+            return
+        self._at.ahead.add(touches, position=position, at=record.at)
+        if self._recall.turn is not None:
+            self._at.waiting[position] = _Waiting(event, record, touches)
+        elif position <= self._stretch.finished:
+            turn = await dry_turn(event, touches, stages, state, record=record, now=record.at)
+            self._at.ahead.settle(touches)
+            await self._compare(event, record, None, turn)
+        else:
+            self.replayed.waiting += 1
+
+    def _unheld(self, touch: Touch) -> bool:
+        """Whether the record says that `when` did not hold: else it had the results of the `let`s that `when` reads."""
+        if touch.stopped is None or not self._goals.unread(touch) or not self._goals.asks_the_same(touch.goal):
+            return False
+        turn = self._recall.turn
+        return turn is None or all(one.goal != touch.goal for one in turn.touches)
+
+    # ------------------------------------------------------------ one turn
+
+    async def _due(self, position: int) -> None:
+        """Make the turns that were made before the record at a position was folded."""
+        while (made := self._turns.due(position)) is not None:
+            record, turn = made
+            if self._stretch.after < turn.event <= self._stretch.through:
+                await self._once_more(record, turn)
+            else:
+                fold_turn(self._at.state, turn)
+                self._at.ahead.settle(turn.touches)
+
+    async def _once_more(self, record: Record, recorded: Turn) -> None:
+        self.replayed.turns += 1
+        waiting = self._at.waiting.pop(recorded.event, None)
+        if waiting is None:
+            await self._untouched(record, recorded)
+            return
+        self._recall.begin(waiting.event, recorded.event, self._goals.recorded, turn=recorded)
+        made = await self._judged(waiting, recorded)
+        await self._compare(waiting.event, waiting.record, recorded, made)
+
+    async def _untouched(self, record: Record, recorded: Turn) -> None:
+        cause = self._reader.at(recorded.event) or record
+        if cause.position in self._at.skipped or (cause.kind == "event" and cause.body):
+            await self._compare(event_of(cause), cause, recorded, None)
+        else:  # the event is forgotten: what it led to stays
+            fold_turn(self._at.state, recorded)
+
+    async def _judged(self, waiting: _Waiting, recorded: Turn) -> Turn | None:
+        state, now = self._at.state, _judged_at(recorded)
+        if waiting.pending is None:
+            learnt, stages = self._recall.learnt(state), self._stages(recorded)
+            decided = await stages.decide(waiting.event, waiting.touches, learnt)
+            turn = stages.guard(
+                waiting.event, waiting.touches, decided, state, record=waiting.record, now=now, seconds={}
+            ).turn
+        else:
+            data = waiting.pending.data
+            cause = origin(self._reader, data.event)
+            asked = self._at.asked.pop(data.action, None) or planned(self._reader, data.event, data.action)
+            if cause is None or asked is None:
+                return None
+            turn = self._without.guard_approved(
+                waiting.pending, asked, cause, state, record=waiting.record, now=now
+            ).turn
+        fold_turn(state, turn)
+        self._at.ahead.settle(waiting.touches)
+        return turn
+
+    def _stages(self, recorded: Turn | None) -> Stages:
+        models = self._recall.asked if recorded and self._changes.planner != "model" else self._models
+        return Stages(self._orienting, self._with if models else self._without)
+
+    def _turn_at(self, position: int) -> Turn | None:
+        found = turns_of(self._reader, position)
+        if found:
+            self._turns.more()
+        return found[0] if found else None
+
+    # ------------------------------------------------------------ what differs
+
+    async def _compare(self, event: Event | None, record: Record, before: Turn | None, after: Turn | None) -> None:
+        gone = record.position in self._at.skipped
+        self._at.skipped.discard(record.position)
+        given = verdicts(after)
+        self._at.gone.update(action for action, kind in verdicts(before).items() if given.get(action) != kind)
+        for one in apart(before, after, changed=self._goals.changed):
+            id_ = goal_id(one.goal)
+            if one.before.touch is None and one.after.touch is not None and unsaid(one.after.touch):
+                known = self.replayed.unsaid.setdefault(id_, Unsaid(0, record.position, one.after.text))
+                known.events += 1
+                continue
+            self.replayed.differing += 1
+            self.replayed.goals[id_] = self.replayed.goals.get(id_, 0) + 1
+            reason = "what caused it would not have happened" if gone else await self._reason(event, record, one)
+            self._found(
+                Difference(
+                    position=record.position,
+                    at=record.at,
+                    type=record.type,
+                    subject=event and event.subject,
+                    goal=one.goal,
+                    before=one.before,
+                    after=GONE if gone else one.after,
+                    reason=reason,
+                )
+            )
+        self._remember(before, after)
+
+    def _remember(self, before: Turn | None, after: Turn | None) -> None:
+        """Keep plans that wait for a person where they differ from those of the record."""
+        asking = {one.action for one in after.judgements if one.kind == "approval"} if after else set[str]()
+        for decision in after.decisions if after and asking else ():
+            for action in decision.actions:
+                if after and action.id in asking and side(before, decision.goal).decision != decision:
+                    self._at.asked[action.id] = after, decision
+
+    async def _reason(self, event: Event | None, record: Record, one: Apart) -> str:
+        before, after = one.before.touch, one.after.touch
+        if event is None or not one.ends:
+            return first_apart(one.before, one.after)
+        if after is None:
+            return await self._examined(event, record, self._goals.replayed.get(one.goal))
+        if before is None:
+            was = await self._examined(event, record, self._goals.recorded.get(one.goal))
+            return f"{was}; now {after.reason}"
+        if before.stopped != after.stopped:
+            return after.stopped or f"{after.reason}; no more stopped: {before.stopped}"
+        held = next((j.reason for j in one.after.judgements if j.kind != "grant"), None)
+        return held or first_apart(one.before, one.after)
+
+    async def _examined(self, event: Event, record: Record, version: GoalVersion | None) -> str:
+        if version is None:
+            return "the goal was not set"
+        if version.paused:
+            return "the goal was paused"
+        self._recall.begin(event, record.position, self._goals.recorded)
+        return await self._examining.examine(event, version)
+
+
+def _judged_at(turn: Turn) -> float:
+    if turn.judgements:
+        return turn.judgements[0].situation.now
+    return turn.at + turn.seconds.get("wait", 0.0) + turn.seconds.get("decide", 0.0)
