@@ -5,7 +5,7 @@ UV := uv==0.13.8
 need = @$(PYTHON) .ci/environment.py
 
 .DEFAULT_GOAL := help
-.PHONY: demo run test check bench lock clean help
+.PHONY: demo run test check crash bench lock clean help
 
 demo:  ## Watch the loop at work on real input, at most 30 s (SEED=7 for other values and timing)
 	$(need) requirements.lock
@@ -25,6 +25,11 @@ check:  ## Rules, format, types, and what may import what
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports --no-logo
+
+KILLS ?= 200
+crash:  ## Kill the loop KILLS times under load and at every named point, then judge what is left (SEED=7 for other moments)
+	$(need) requirements-dev.lock
+	@$(BIN)/python -m tests.crash.run --kills $(KILLS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench:  ## Measure durable turns beside the floor and a peer
 	$(need) requirements-bench.lock

@@ -1,0 +1,81 @@
+"""Posts CloudEvents from several connections, for ever. A program of its own: `posting.py PORT LEDGER SEED`.
+
+Each connection has keys of its own and sends one event at a time, so what it sends for a key has an order. It notes
+each event before it is sent and again once 202 has come. What is not answered is sent again with the same id until it
+is; one time in ten it is left alone instead, and then nobody may say what became of it. Ends when its input does.
+"""
+
+import http.client
+import json
+import sys
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+from tests.crash.ledger import Ledger
+
+CONNECTIONS, KEYS = 4, 4
+WEIGHTS = {
+    "web.safe": 4, "web.unsafe": 5, "web.plan": 3, "web.read": 3, "web.count": 5, "web.budget": 3, "web.approve": 1,
+    "web.nothing": 2,
+}  # fmt: skip
+PAUSE = 0.05
+
+
+class Connection:
+    """One sender with its own keys."""
+
+    def __init__(self, number: int, port: int, ledger: Ledger, *, seed: str, over: threading.Event) -> None:
+        self._number, self._port, self._ledger, self._over = number, port, ledger, over
+        self._chance = Random(f"{seed}/{number}")  # noqa: S311  a load that can be had again, no secret
+        self._source = f"crash:web/{number}"
+
+    def run(self) -> None:
+        sent = 0
+        while not self._over.is_set():
+            sent += 1
+            self._send(sent)
+            time.sleep(self._chance.uniform(0, 2 * PAUSE))
+
+    def _send(self, number: int) -> None:
+        type_ = self._chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        key = f"web/{self._number}/{self._chance.randrange(KEYS)}"
+        event = {"specversion": "1.0", "id": f"{self._number}-{number}", "source": self._source, "type": type_}
+        body = json.dumps({**event, "subject": key, "data": {"n": number}}).encode()
+        facts = {"source": self._source, "id": event["id"], "key": key, "type": type_}
+        self._ledger.note("sent", **facts)
+        while (taken := self._post(body)) is None:
+            if self._chance.random() < 0.1:
+                return
+            time.sleep(0.05)
+        self._ledger.note("acknowledged", **facts, taken=taken)
+
+    def _post(self, body: bytes) -> str | None:
+        """The answer, if it is 202."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self._port)) as connection:
+            try:
+                connection.request("POST", "/events", body, {"content-type": "application/cloudevents+json"})
+                answer = connection.getresponse()
+                text = answer.read().decode()
+            except (OSError, http.client.HTTPException):
+                return None
+            return text if answer.status == 202 else None
+
+
+def main(port: int, ledger: Ledger, seed: str) -> None:
+    """Send until the input ends, and what was begun to its end."""
+    over = threading.Event()
+    senders = [Connection(number, port, ledger, seed=seed, over=over) for number in range(CONNECTIONS)]
+    threads = [threading.Thread(target=sender.run) for sender in senders]
+    for thread in threads:
+        thread.start()
+    sys.stdin.read()
+    over.set()
+    for thread in threads:
+        thread.join()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Ledger(Path(sys.argv[2])), sys.argv[3])

@@ -1,0 +1,182 @@
+"""`make crash`: kill the loop again and again under load, let it come to rest, and judge what is left.
+
+    python -m tests.crash.run --kills 200 --seed 1 [--points] [--folder DIR]
+
+A line for each kill, an account of whatever was lost or doubled, and last the run in five numbers as JSON. Exit code 1
+where anything is wrong; the folder is kept then. The seed decides the load and the moments; the machine's pace does the
+rest, so a seed repeats a run's shape and not its every instant.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+from tests.crash import history
+from tests.crash.judge import judge, summary
+from tests.crash.life import Beside, Living, StuckError
+from tests.crash.place import Place, made
+from tests.crash.points import NEEDS_WORK, POINTS
+
+Say = Callable[[str], None]
+START, LIFE, PATIENCE = 1.2, 1.5, 30.0
+"""Seconds within which a loop that starts is killed (one time in four), one that is up, and one that has a point."""
+
+
+class Run:
+    """A loop under load in its own folder."""
+
+    def __init__(self, place: Place, seed: str, say: Say) -> None:
+        self.place, self.lives, self.troubles = place, list[history.Life](), list[str]()
+        self._seed, self._say, self._began = seed, say, time.monotonic()
+        self._chance = Random(seed)  # noqa: S311  moments to kill at, no secrets
+
+    @contextmanager
+    def load(self) -> Generator[list[Beside]]:
+        """Everything that gives the loop work, for as long as this lasts."""
+        place = self.place
+        beside = [
+            Beside(place, "posting", str(place.port), str(place.ledger("posted")), self._seed),
+            Beside(place, "rows", str(place.shop), str(place.ledger("rows")), self._seed),
+            Beside(place, "approving", str(place.config), str(place.ledger("answers")), self._seed),
+        ]
+        try:
+            yield beside
+        finally:
+            for one in beside:
+                one.away()
+
+    def kill_at_random(self) -> None:
+        """One life, killed while it starts or while it works."""
+        living = Living(self.place, len(self.lives) + 1)
+        try:
+            if self._chance.random() < 0.25:
+                time.sleep(self._chance.uniform(0.1, START))
+                where = "while it starts"
+            else:
+                living.up()
+                time.sleep(self._chance.uniform(0, LIFE))
+                where = "at work"
+            self._note(living.kill(), where)
+        finally:
+            living.away()
+
+    def kill_at(self, point: str) -> None:
+        """One life, ended at a point."""
+        if before := NEEDS_WORK.get(point):
+            self.kill_at(before)
+        passes = self._chance.randint(1, POINTS[point][1])
+        launcher = [sys.executable, "-m", "tests.crash.launcher", point, str(passes), self._seed]
+        living = Living(self.place, len(self.lives) + 1, launcher=launcher)
+        try:
+            life = living.ended(within=PATIENCE)
+            if not life.killed:
+                self.troubles.append(f"POINT: life {life.number} ended with {living.code} before `{point}`")
+        except subprocess.TimeoutExpired:
+            life = living.kill()
+            self.troubles.append(f"POINT: life {life.number} never came to `{point}`, pass {passes}")
+        finally:
+            living.away()
+        self._note(life, f"{point}, pass {passes}")
+
+    def rest(self, beside: list[Beside]) -> int:
+        """One more life: let the load end, wait until nothing waits, stop as a person would; the resting position."""
+        living = Living(self.place, len(self.lives) + 1)
+        try:
+            living.up()
+            for one in beside[:2]:
+                one.finish()
+            living.rested()
+            self._answer(living, beside[2])
+            position = living.rested()
+            said = json.loads(self.place.mdl("status", "--json").stdout)
+            self._say(f"at rest: {said['journal']['head']} records, backlog {said['live']['backlog']}")
+            self.lives.append(living.stop())
+            if living.code != 0:
+                self.troubles.append(f"the last life was asked to stop and ended with {living.code}")
+            return position
+        finally:
+            living.away()
+
+    def judged(self, position: int) -> dict[str, int]:
+        """Say what is wrong, and give the run in numbers; what is wrong is in `troubles`."""
+        told = history.of(self.place, self.lives, rest=position)
+        violations = judge(told)
+        self.troubles += map(str, violations)
+        verified = self.place.mdl("verify", "--json")
+        if verified.returncode or json.loads(verified.stdout)["records"] != len(told.entries):
+            self.troubles.append(f"CHAIN: {verified.stdout}{verified.stderr}")
+        said = (self.place.folder / "run.out").read_text(encoding="utf-8", errors="replace")
+        self.troubles += [f"SAID: {line}" for line in said.splitlines() if "please report this" in line]
+        return summary(told, violations)
+
+    def _answer(self, living: Living, person: Beside) -> None:
+        deadline = time.monotonic() + 60
+        while json.loads(self.place.mdl("pending", "--json").stdout):
+            if time.monotonic() > deadline:
+                raise StuckError("something always waits for a person")
+            time.sleep(0.2)
+        person.finish()
+        living.rested()
+
+    def _note(self, life: history.Life, where: str) -> None:
+        self.lives.append(life)
+        seconds = time.monotonic() - self._began
+        self._say(f"kill {len(self.lives):4d}  {seconds:6.1f} s  head {life.head:7d}  {where}")
+
+
+def crash(folder: Path, *, kills: int, seed: str, points: Iterable[str], say: Say) -> tuple[dict[str, int], list[str]]:
+    """A whole run: its five numbers, and everything that is wrong.
+
+    Raises:
+        StuckError: it did not get to its end.
+    """
+    run = Run(made(folder), seed, say)
+    with run.load() as beside:
+        for _ in range(kills):
+            run.kill_at_random()
+        for point in points:
+            run.kill_at(point)
+        position = run.rest(beside)
+    return run.judged(position), run.troubles
+
+
+def main() -> int:
+    asked = argparse.ArgumentParser(prog="make crash")
+    asked.add_argument("--kills", type=int, default=200)
+    asked.add_argument("--seed", default="1")
+    asked.add_argument("--points", action=argparse.BooleanOptionalAction, default=True)
+    asked.add_argument("--folder", type=Path, default=None)
+    given = asked.parse_args()
+    folder = given.folder or Path(tempfile.mkdtemp(prefix="mdl-crash-")) / "run"
+    try:
+        found, troubles = crash(
+            folder, kills=given.kills, seed=given.seed, points=POINTS if given.points else (), say=_say
+        )
+    except StuckError as error:
+        _say(f"STUCK: {error}\nseed {given.seed}; everything is in {folder}")
+        return 1
+    for trouble in troubles:
+        _say(trouble)
+    if troubles:
+        _say(f"{len(troubles)} faults; seed {given.seed}; everything is in {folder}, what the loop said in run.out")
+    elif given.folder is None:
+        shutil.rmtree(folder.parent)
+    _say(json.dumps(found))
+    return 1 if troubles else 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

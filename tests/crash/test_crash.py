@@ -1,0 +1,17 @@
+"""A short `make crash`: three kills, the product as a person runs it, and nothing lost or doubled."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.run import crash
+
+
+@pytest.mark.timeout(300)  # a busy machine may take ten times as long as a free one
+def test_three_kills_under_load_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    said: list[str] = []
+    found, troubles = crash(tmp_path / "run", kills=3, seed="1", points=(), say=said.append)
+    assert not troubles, "\n".join(troubles)
+    assert (found["kills"], found["lost"], found["doubled"]) == (3, 0, 0)
+    assert found["acknowledged"] > 0
+    assert [line.split()[0] for line in said] == ["kill"] * 3 + ["at"]
