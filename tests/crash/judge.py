@@ -35,7 +35,8 @@ def judge(history: History) -> list[Violation]:
     """Everything that is wrong with a history."""
     account = Account(history)
     checks: tuple[Callable[[Account], Iterator[Violation]], ...] = (
-        acknowledged, turned, fired, called, repeated, concluded, ordered, windows, budgets, approvals, echoes, ticks,
+        acknowledged, turned, fired, called, repeated, concluded, ordered, windows, budgets, counted, approvals,
+        echoes, ticks,
     )  # fmt: skip
     return [violation for check in checks for violation in check(account)]
 
@@ -43,7 +44,7 @@ def judge(history: History) -> list[Violation]:
 def summary(history: History, violations: list[Violation]) -> dict[str, int]:
     """The run in five numbers."""
     account, faults = Account(history), Counter(violation.fault for violation in violations)
-    posted = sum(line["what"] == "acknowledged" for line in history.posted)
+    posted = sum(len(line["events"]) for line in history.posted if line["what"] == "acknowledged")
     answered = sum(line["what"] == "answered" for line in history.answers)
     rows = sum(len(line["rows"]) for line in history.rows)
     killed = [life for life in history.lives if life.killed]
@@ -190,6 +191,18 @@ def budgets(account: Account) -> Iterator[Violation]:
     yield from _refusals(account, asked)
 
 
+def counted(account: Account) -> Iterator[Violation]:
+    """Each action of a goal that may take any number found as many spent as there were before it."""
+    spent = 0
+    for turn in sorted((turn for turns in account.turns.values() for turn in turns), key=lambda turn: turn.position):
+        for one in account.judged(turn.cause, "read"):
+            found = one["situation"].get("budget_spent", 0)
+            if found != spent:
+                text = f"the guard of turn #{turn.position} counted {found} actions of goal read"
+                yield Violation("budget", f"{text}, and there were {spent}")
+            spent = found + 1
+
+
 def approvals(account: Account) -> Iterator[Violation]:
     """What needs a person was asked for; granted, it was called for that; denied or unanswered, it was not."""
     asked = {event.body["data"]["action"]: event for event in account.typed("dev.mdl.approval.requested")}
@@ -269,7 +282,8 @@ def _acknowledgements(history: History) -> Iterator[tuple[str, str, str, str]]:
     """Source, id, key and witness of whatever may not be lost, in the order it was sent."""
     for line in history.posted:
         if line["what"] == "acknowledged":
-            yield line["source"], line["id"], line["key"], f"acknowledged on line {line['line']} of posted"
+            for one in line["events"]:
+                yield one["source"], one["id"], one["key"], f"acknowledged on line {line['line']} of posted"
     for line in history.rows:
         for id_, key in line["rows"]:
             yield "sqlite:shop", str(id_), key, f"committed on line {line['line']} of rows"

@@ -57,7 +57,7 @@ def do(*calls: str) -> str:
 GOALS = (
     ("safe", "web.safe", do("safe")),
     ("unsafe", "web.unsafe", do("unsafe")),
-    ("read", "web.read", do("read")),
+    ("read", "web.read", do("read") + '\nbudget = { actions = 1000000, per = "7d" }'),
     ("plan", "web.plan", do("safe", "unsafe", "safe event.id + '/last'")),
     ("count", "web.count", do("safe") + f'\nwindow = {{ count = {COUNT}, within = "10h" }}'),
     ("budget", "web.budget", do("safe") + f'\nbudget = {{ actions = {BUDGET}, per = "7d" }}'),

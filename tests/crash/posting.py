@@ -1,7 +1,7 @@
 """Posts CloudEvents from several connections, for ever. A program of its own: `posting.py PORT LEDGER SEED`.
 
-Each connection has keys of its own and sends one event at a time, so what it sends for a key has an order. It notes
-each event before it is sent and again once 202 has come. What is not answered is sent again with the same id until it
+Each connection has keys of its own and sends one request at a time, so what it sends for a key has an order. It notes
+events before they are sent and again once 202 has come. What is not answered is sent again with the same id until it
 is; one time in ten it is left alone instead, and then nobody may say what became of it. Ends when its input does.
 """
 
@@ -13,6 +13,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from tests.crash.ledger import Ledger
 
@@ -22,6 +23,8 @@ WEIGHTS = {
     "web.nothing": 2,
 }  # fmt: skip
 PAUSE = 0.05
+BURSTS, BURST = 0.05, 40
+"""How often what is sent is a batch, and of how many events: more than can be decided at once."""
 
 
 class Connection:
@@ -29,34 +32,37 @@ class Connection:
 
     def __init__(self, number: int, port: int, ledger: Ledger, *, seed: str, over: threading.Event) -> None:
         self._number, self._port, self._ledger, self._over = number, port, ledger, over
+        self._sent = 0
         self._chance = Random(f"{seed}/{number}")  # noqa: S311  a load that can be had again, no secret
         self._source = f"crash:web/{number}"
 
     def run(self) -> None:
-        sent = 0
         while not self._over.is_set():
-            sent += 1
-            self._send(sent)
+            burst = self._chance.random() < BURSTS
+            self._send([self._event() for _ in range(BURST if burst else 1)])
             time.sleep(self._chance.uniform(0, 2 * PAUSE))
 
-    def _send(self, number: int) -> None:
+    def _event(self) -> dict[str, Any]:
+        self._sent += 1
         type_ = self._chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         key = f"web/{self._number}/{self._chance.randrange(KEYS)}"
-        event = {"specversion": "1.0", "id": f"{self._number}-{number}", "source": self._source, "type": type_}
-        body = json.dumps({**event, "subject": key, "data": {"n": number}}).encode()
-        facts = {"source": self._source, "id": event["id"], "key": key, "type": type_}
-        self._ledger.note("sent", **facts)
-        while (taken := self._post(body)) is None:
+        id_ = f"{self._number}-{self._sent}"
+        return {"specversion": "1.0", "id": id_, "source": self._source, "type": type_, "subject": key, "data": {}}
+
+    def _send(self, events: list[dict[str, Any]]) -> None:
+        facts = [{"source": one["source"], "id": one["id"], "key": one["subject"]} for one in events]
+        self._ledger.note("sent", events=facts)
+        while (taken := self._post(json.dumps(events).encode())) is None:
             if self._chance.random() < 0.1:
                 return
             time.sleep(0.05)
-        self._ledger.note("acknowledged", **facts, taken=taken)
+        self._ledger.note("acknowledged", events=facts, taken=taken)
 
     def _post(self, body: bytes) -> str | None:
         """The answer, if it is 202."""
         with closing(http.client.HTTPConnection("127.0.0.1", self._port)) as connection:
             try:
-                connection.request("POST", "/events", body, {"content-type": "application/cloudevents+json"})
+                connection.request("POST", "/events", body, {"content-type": "application/cloudevents-batch+json"})
                 answer = connection.getresponse()
                 text = answer.read().decode()
             except (OSError, http.client.HTTPException):

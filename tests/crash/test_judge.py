@@ -45,7 +45,7 @@ class Story:
 
     def post(self, id_: str, type_: str = "web.safe", *, stored: bool = True) -> int:
         """An event that is sent, stored and acknowledged."""
-        self.posted.append({"what": "acknowledged", "source": SOURCE, "id": id_, "key": KEY, "type": type_})
+        self.posted.append({"what": "acknowledged", "events": [{"source": SOURCE, "id": id_, "key": KEY}]})
         return self.add("event", type_, id_, {"data": {"n": 1}}, source=SOURCE) if stored else 0
 
     def turn(self, event: int, goal: str, *tools: str, kind: str = "grant", policy: str = "") -> int:
@@ -126,7 +126,7 @@ def test_an_unsafe_call_that_was_in_flight_is_unknown_and_stays_alone() -> None:
 
 def test_an_event_that_was_sent_and_never_acknowledged_may_be_missing() -> None:
     story = sound()
-    story.posted.append({"what": "sent", "source": SOURCE, "id": "z", "key": KEY, "type": "web.safe"})
+    story.posted.append({"what": "sent", "events": [{"source": SOURCE, "id": "z", "key": KEY}]})
     assert not story.faults
 
 
@@ -295,6 +295,16 @@ def test_a_budget_that_was_counted_twice_or_not_at_all_is_seen(granted: int, fau
             event = story.post(id_, "web.budget")
             story.turn(event, "budget", "safe", kind="deny", policy="budget")
             story.outcome(f"{id_}.0", "refused", goal="budget", event=event)
+    assert story.done().faults == faults
+
+
+@pytest.mark.parametrize(("second", "faults"), [(1, set[str]()), (0, {"budget"}), (2, {"budget"})])
+def test_a_spent_action_that_is_forgotten_or_counted_twice_is_seen(second: int, faults: set[str]) -> None:
+    story = Story()
+    for id_, spent in (("a", 0), ("b", second)):
+        story.whole(id_, "read", "read", type_="web.read")
+        (judgement,) = story.entries[-2].body["judgements"]
+        judgement["situation"] = {"budget_spent": spent}
     assert story.done().faults == faults
 
 
