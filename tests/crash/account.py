@@ -9,6 +9,8 @@ from tests.crash.history import Entry, History, Line
 ACTION = "dev.mdl.action."
 SAFE = frozenset(("safe.put", "read.put"))
 """The harness's tools that may be called again; the other one may not."""
+READ = "read.put"
+"""The one a goal may ask before it decides; then the call has no key."""
 
 
 @dataclass
@@ -58,7 +60,7 @@ class Account:
         for call in history.calls:
             if deed := self.deeds.get(call["action"]):
                 deed.calls.append(call)
-            else:
+            elif call["action"] is not None or call["tool"] != READ:
                 self.strays.append(call)
 
     def deeds_for(self, position: int, goal: str) -> list[Deed]:

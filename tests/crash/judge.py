@@ -164,11 +164,16 @@ def ordered(account: Account) -> Iterator[Violation]:
 
 def windows(account: Account) -> Iterator[Violation]:
     """A goal with a count fired at every so manieth event of its key, and at no other."""
+    yield from _window(account, "web.count", "count")
+    yield from _window(account, "web.let", "let")
+
+
+def _window(account: Account, type_: str, goal: str) -> Iterator[Violation]:
     seen = Counter[str]()
-    for event in account.typed("web.count"):
+    for event in account.typed(type_):
         seen[event.key] += 1
         due = seen[event.key] % COUNT == 0
-        deeds = account.deeds_for(event.position, "count")
+        deeds = account.deeds_for(event.position, goal)
         if bool(deeds) != due:
             what = "did not fire" if due else "fired"
             yield Violation("window", f"{_said(event)} is number {seen[event.key]} of {event.key}, and the goal {what}")

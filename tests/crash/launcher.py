@@ -4,7 +4,7 @@ import sys
 from random import Random
 
 from orchestrator.doors.cli import main
-from orchestrator.journal import checkpoint
+from orchestrator.journal import wal
 from orchestrator.loop import Loop
 from tests.crash.points import PAGES, POINTS, SNAPSHOT_EVERY, Fuse
 
@@ -14,7 +14,7 @@ def launch(point: str, passes: int, seed: str) -> None:
     defaults = Loop.__init__.__kwdefaults__
     assert defaults is not None
     defaults["snapshot_every"] = SNAPSHOT_EVERY
-    checkpoint.PAGES = PAGES
+    wal.PAGES = PAGES
     set_point, _ = POINTS[point]
     set_point(Fuse(passes, Random(seed)))  # noqa: S311  a moment, no secret
     main()

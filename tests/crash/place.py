@@ -60,6 +60,14 @@ GOALS = (
     ("read", "web.read", do("read") + '\nbudget = { actions = 1000000, per = "7d" }'),
     ("plan", "web.plan", do("safe", "unsafe", "safe event.id + '/last'")),
     ("count", "web.count", do("safe") + f'\nwindow = {{ count = {COUNT}, within = "10h" }}'),
+    (
+        "let",
+        "web.let",
+        do("safe")
+        + f'\nwindow = {{ count = {COUNT}, within = "10h" }}'
+        + '\nlet.seen = { tool = "read.put", args = { id = "=event.id" } }'
+        + "\nwhen = \"seen != ''\"",
+    ),
     ("budget", "web.budget", do("safe") + f'\nbudget = {{ actions = {BUDGET}, per = "7d" }}'),
     ("approve", "web.approve", do("unsafe") + '\napprove = ["unsafe.put"]'),
     ("row", "shop.orders.inserted", do("safe string(event.data.new.id)")),

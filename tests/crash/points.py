@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestrator import loop, recovery
 from orchestrator.act.servers import Servers
-from orchestrator.journal import checkpoint, snapshots, writer
+from orchestrator.journal import snapshots, wal, writer
 from orchestrator.journal.sqlite import SqliteJournal
 
 SNAPSHOT_EVERY, PAGES = 150, 100
@@ -127,7 +127,7 @@ POINTS: Mapping[str, tuple[Callable[[Fuse], None], int]] = {
     "after a snapshot": (always(SqliteJournal, "store_snapshot", when="after"), 2),
     "recovery begins a plan again": (always(recovery, "resume", when="before"), 1),
     "recovery has ended a plan": (always(recovery, "resume", when="after"), 1),
-    "moving the WAL into the file": (during(checkpoint.Checkpoints, "_checkpoint", 0.003), 3),
+    "moving the WAL into the file": (during(wal.Wal, "_passive", 0.003), 3),
 }
 """Each point, and at most at which pass. Folding comes first: later ones store snapshots, and leave little to fold."""
 

@@ -19,8 +19,8 @@ from tests.crash.ledger import Ledger
 
 CONNECTIONS, KEYS = 4, 4
 WEIGHTS = {
-    "web.safe": 4, "web.unsafe": 5, "web.plan": 3, "web.read": 3, "web.count": 5, "web.budget": 3, "web.approve": 1,
-    "web.nothing": 2,
+    "web.safe": 4, "web.unsafe": 5, "web.plan": 3, "web.read": 3, "web.count": 5, "web.let": 5, "web.budget": 3,
+    "web.approve": 1, "web.nothing": 2,
 }  # fmt: skip
 PAUSE = 0.05
 BURSTS, BURST = 0.05, 40
