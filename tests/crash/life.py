@@ -26,15 +26,15 @@ class StuckError(Exception):
 class Living:
     """A process of the loop."""
 
-    def __init__(self, place: Place, number: int, *, launcher: Sequence[str] = ()) -> None:
-        """Begin; `launcher` is the command that sets a point, in place of `mdl`."""
+    def __init__(self, place: Place, number: int, *, command: Sequence[str] = (str(MDL),)) -> None:
+        """Begin; `command` is what to run in place of `mdl`."""
         self.place, self.number = place, number
-        command = [*(launcher or (str(MDL),)), "run", "--quiet", "-c", str(place.config)]
+        words = [*command, "run", "--quiet", "-c", str(place.config)]
         with place.folder.joinpath("run.out").open("ab") as out:
             out.write(f"---- life {number}\n".encode())
             out.flush()
             self._process = subprocess.Popen(
-                command, cwd=place.folder, env=ENVIRONMENT, stdout=out, stderr=subprocess.STDOUT
+                words, cwd=place.folder, env=ENVIRONMENT, stdout=out, stderr=subprocess.STDOUT
             )
 
     @property

@@ -25,7 +25,7 @@ subject = "=event.data.new.key"
 
 [sources.pulse]
 kind = "timer"
-every = "500ms"
+every = "{every}"
 missed = "all"
 """
 SERVER = """
@@ -34,6 +34,7 @@ command = "{python}"
 args = ["-m", "tests.crash.tool", "{name}", "{ledger}"]
 env = {{ PYTHONPATH = "{root}" }}
 trust = {trust}
+timeout = "120s"                            # also where the loop is stopped for a while
 """
 GOAL = """
 [[goals]]
@@ -108,11 +109,11 @@ class Place:
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False, timeout=120)
 
 
-def made(folder: Path) -> Place:
-    """Make the folder with everything in it."""
-    folder.mkdir(parents=True)
+def made(folder: Path, *, every: str = "500ms") -> Place:
+    """Make the folder with everything in it; `every` is the timer's. The journal's own folder may be there already."""
+    folder.mkdir(parents=True, exist_ok=True)
     place = Place(folder, _free_port())
-    parts = [SETTINGS.format(port=place.port)]
+    parts = [SETTINGS.format(port=place.port, every=every)]
     for name in ("safe", "unsafe", "read"):
         trust = "false" if name == "unsafe" else "true"
         facts = {"python": sys.executable, "root": ROOT, "ledger": place.ledger("calls")}

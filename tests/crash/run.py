@@ -14,15 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
-from tests.crash import history
+from tests.crash import history, launcher
 from tests.crash.judge import judge, summary
 from tests.crash.life import Beside, Living, StuckError
-from tests.crash.place import Place, made
+from tests.crash.place import MDL, Place, made
 from tests.crash.points import NEEDS_WORK, POINTS
 
 Say = Callable[[str], None]
@@ -33,9 +33,9 @@ START, LIFE, PATIENCE = 1.2, 1.5, 30.0
 class Run:
     """A loop under load in its own folder."""
 
-    def __init__(self, place: Place, seed: str, say: Say) -> None:
+    def __init__(self, place: Place, seed: str, say: Say, *, command: Sequence[str] = (str(MDL),)) -> None:
         self.place, self.lives, self.troubles = place, list[history.Life](), list[str]()
-        self._seed, self._say, self._began = seed, say, time.monotonic()
+        self._seed, self._say, self._command, self._began = seed, say, command, time.monotonic()
         self._chance = Random(seed)  # noqa: S311  moments to kill at, no secrets
 
     @contextmanager
@@ -53,9 +53,13 @@ class Run:
             for one in beside:
                 one.away()
 
+    def living(self) -> Living:
+        """The next life, which begins now."""
+        return Living(self.place, len(self.lives) + 1, command=self._command)
+
     def kill_at_random(self) -> None:
         """One life, killed while it starts or while it works."""
-        living = Living(self.place, len(self.lives) + 1)
+        living = self.living()
         try:
             if self._chance.random() < 0.25:
                 time.sleep(self._chance.uniform(0.1, START))
@@ -64,7 +68,7 @@ class Run:
                 living.up()
                 time.sleep(self._chance.uniform(0, LIFE))
                 where = "at work"
-            self._note(living.kill(), where)
+            self.note(living.kill(), where)
         finally:
             living.away()
 
@@ -73,8 +77,8 @@ class Run:
         if before := NEEDS_WORK.get(point):
             self.kill_at(before)
         passes = self._chance.randint(1, POINTS[point][1])
-        launcher = [sys.executable, "-m", "tests.crash.launcher", point, str(passes), self._seed]
-        living = Living(self.place, len(self.lives) + 1, launcher=launcher)
+        command = launcher.command(point, passes=passes, seed=self._seed)
+        living = Living(self.place, len(self.lives) + 1, command=command)
         try:
             life = living.ended(within=PATIENCE)
             if not life.killed:
@@ -84,11 +88,11 @@ class Run:
             self.troubles.append(f"POINT: life {life.number} never came to `{point}`, pass {passes}")
         finally:
             living.away()
-        self._note(life, f"{point}, pass {passes}")
+        self.note(life, f"{point}, pass {passes}")
 
     def rest(self, beside: list[Beside]) -> int:
         """One more life: let the load end, wait until nothing waits, stop as a person would; the resting position."""
-        living = Living(self.place, len(self.lives) + 1)
+        living = self.living()
         try:
             living.up()
             for one in beside[:2]:
@@ -126,7 +130,8 @@ class Run:
         person.finish()
         living.rested()
 
-    def _note(self, life: history.Life, where: str) -> None:
+    def note(self, life: history.Life, where: str) -> None:
+        """A life has ended."""
         self.lives.append(life)
         seconds = time.monotonic() - self._began
         self._say(f"kill {len(self.lives):4d}  {seconds:6.1f} s  head {life.head:7d}  {where}")

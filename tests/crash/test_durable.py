@@ -1,0 +1,65 @@
+"""Shown by the system calls themselves: what is answered with 202, and what is called, was on disk before."""
+
+import http.client
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.crash import history, launcher, trace
+from tests.crash.ledger import lines
+from tests.crash.life import Living, until
+from tests.crash.place import MDL, Place, made
+
+EVENTS = [f"durable-{number:04}" for number in range(12)]
+
+
+def post(place: Place, id_: str) -> None:
+    """Send an event and wait until it was acted upon."""
+    event = {"specversion": "1.0", "id": id_, "source": "crash:trace", "type": "web.safe", "subject": "trace"}
+    with closing(http.client.HTTPConnection("127.0.0.1", place.port, timeout=30)) as connection:
+        connection.request("POST", "/events", json.dumps(event), {"content-type": "application/cloudevents+json"})
+        assert connection.getresponse().status == 202
+    until(lambda: any(call["id"] == id_ and call["what"] == "end" for call in lines(place.ledger("calls"))), id_)
+
+
+def traced(folder: Path, command: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What a loop asked of the system while it took twelve events; and the keys of what it did."""
+    place, out = made(folder / "place"), folder / "trace.txt"
+    living = Living(place, 1, command=[*trace.COMMAND, "-o", str(out), *command])
+    try:
+        living.up()
+        for id_ in EVENTS:
+            post(place, id_)
+        assert not living.stop().killed
+        until(lambda: f"{living.pid} +++ exited" in out.read_text(encoding="utf-8", errors="replace"), "strace is done")
+    finally:
+        living.away()
+    keys = [one["id"] for one in actions(place) if one["arguments"]["id"] in EVENTS]
+    return out.read_text(encoding="utf-8", errors="replace").splitlines(), keys
+
+
+def actions(place: Place) -> list[dict[str, dict[str, str]]]:
+    turns = [entry.body for entry in history.entries(place.journal) if entry.kind == "turn"]
+    return [
+        action for turn in turns for decision in turn.get("decisions", ()) for action in decision.get("actions", ())
+    ]
+
+
+@pytest.mark.requires("strace")
+@pytest.mark.timeout(180)
+def test_what_is_answered_and_what_is_called_is_on_disk_before(tmp_path: Path) -> None:
+    said, keys = traced(tmp_path, [str(MDL)])
+    assert len(keys) == len(EVENTS)
+    assert not trace.undurable(said, EVENTS, said="HTTP/1.1 202", in_turn=True)
+    assert not trace.undurable(said, keys, said="tools/call")
+
+
+@pytest.mark.requires("strace")
+@pytest.mark.timeout(180)
+def test_a_journal_that_does_not_wait_for_the_disk_is_caught(tmp_path: Path) -> None:
+    said, keys = traced(tmp_path, launcher.command("without fsync"))
+    assert trace.undurable(said, EVENTS, said="HTTP/1.1 202", in_turn=True) == EVENTS
+    assert trace.undurable(said, keys, said="tools/call") == keys
