@@ -7,6 +7,7 @@ from typing import Any
 from tests.crash.history import Entry, History, Line
 
 ACTION = "dev.mdl.action."
+PARKED = "dev.mdl.turn.parked"
 SAFE = frozenset(("safe.put", "read.put"))
 """The harness's tools that may be called again; the other one may not."""
 READ = "read.put"
@@ -54,7 +55,7 @@ class Account:
         self.deeds: dict[str, Deed] = {}
         self._of: dict[tuple[int, str], list[Deed]] = defaultdict(list)
         self.strays: list[Line] = []
-        self.through = 0
+        self.through, self.parked = 0, set[int]()
         for entry in history.entries:
             self._enter(entry)
         for call in history.calls:
@@ -88,6 +89,8 @@ class Account:
                     deed.announced = entry.position
             case "cursor":
                 self.through = max(self.through, entry.body["through"])
+            case _ if entry.type == PARKED:
+                self.parked.add(entry.body["data"]["position"])
             case _ if entry.type.startswith(ACTION) and entry.type != f"{ACTION}refused":
                 if deed := self.deeds.get(entry.body["data"]["action"]):
                     deed.outcomes.append(entry)

@@ -145,17 +145,21 @@ def concluded(account: Account) -> Iterator[Violation]:
 
 
 def ordered(account: Account) -> Iterator[Violation]:
-    """Within a key actions were begun in the order of their events, and turns were made in it."""
+    """Within a key actions were begun in the order of their events, and turns were made in it; parked ones aside."""
     latest: dict[str, Deed] = {}
     began = [(deed.calls[0]["line"], deed) for deed in account.deeds.values() if deed.calls]
     for _, deed in sorted(began, key=lambda one: one[0]):
         before = latest.setdefault(deed.key, deed)
+        if deed.trigger in account.parked:
+            continue
         if deed.trigger < before.trigger:
             yield Violation("order", f"{deed} was begun after {before}")
         else:
             latest[deed.key] = deed
     last: dict[str, Entry] = {}
     for turn in sorted((turn for turns in account.turns.values() for turn in turns), key=lambda turn: turn.position):
+        if turn.cause in account.parked:
+            continue
         if turn.cause < last.setdefault(turn.key, turn).cause:
             text = f"turn #{turn.position} for event #{turn.cause} of {turn.key} comes after"
             yield Violation("order", f"{text} #{last[turn.key].position} for event #{last[turn.key].cause}")

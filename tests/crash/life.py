@@ -15,7 +15,8 @@ from typing import Any
 from tests.crash import history
 from tests.crash.place import MDL, ROOT, Place
 
-PATIENCE = 60.0
+PATIENCE, CATCHING_UP = 60.0, 300.0
+"""Seconds for anything to happen, and for a backlog to be worked off."""
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
@@ -77,7 +78,7 @@ class Living:
             place = history.head(self.place.journal)
             return (self.health() or {}).get("backlog") == 0
 
-        until(idle, "backlog 0")
+        until(idle, "backlog 0", within=CATCHING_UP)
         return place
 
     def kill(self) -> history.Life:

@@ -109,8 +109,11 @@ class Place:
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False, timeout=120)
 
 
-def made(folder: Path, *, every: str = "500ms") -> Place:
-    """Make the folder with everything in it; `every` is the timer's. The journal's own folder may be there already."""
+def made(folder: Path, *, every: str = "500ms", more: str = "") -> Place:
+    """Make the folder with everything in it; `every` is the timer's, `more` stands behind the settings.
+
+    The journal's own folder may be there already.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     place = Place(folder, _free_port())
     parts = [SETTINGS.format(port=place.port, every=every)]
@@ -119,7 +122,7 @@ def made(folder: Path, *, every: str = "500ms") -> Place:
         facts = {"python": sys.executable, "root": ROOT, "ledger": place.ledger("calls")}
         parts.append(SERVER.format(name=name, trust=trust, **facts))
     parts += [GOAL.format(id=id_, on=on, more=more) for id_, on, more in GOALS]
-    place.config.write_text("".join(parts), encoding="utf-8")
+    place.config.write_text("".join([*parts, more]), encoding="utf-8")
     with closing(sqlite3.connect(place.shop)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, key TEXT)")

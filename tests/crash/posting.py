@@ -23,8 +23,10 @@ WEIGHTS = {
     "web.approve": 1, "web.nothing": 2,
 }  # fmt: skip
 PAUSE = 0.05
-BURSTS, BURST = 0.05, 40
+BURSTS, BURST = 0.03, 40
 """How often what is sent is a batch, and of how many events: more than can be decided at once."""
+PATIENCE = 3.0
+"""A pause is longer by so many times what the answer took, or a slow machine would be given ever more to do."""
 
 
 class Connection:
@@ -39,8 +41,9 @@ class Connection:
     def run(self) -> None:
         while not self._over.is_set():
             burst = self._chance.random() < BURSTS
+            began = time.monotonic()
             self._send([self._event() for _ in range(BURST if burst else 1)])
-            time.sleep(self._chance.uniform(0, 2 * PAUSE))
+            time.sleep(self._chance.uniform(0, 2 * PAUSE) + PATIENCE * (time.monotonic() - began))
 
     def _event(self) -> dict[str, Any]:
         self._sent += 1
@@ -52,22 +55,24 @@ class Connection:
     def _send(self, events: list[dict[str, Any]]) -> None:
         facts = [{"source": one["source"], "id": one["id"], "key": one["subject"]} for one in events]
         self._ledger.note("sent", events=facts)
-        while (taken := self._post(json.dumps(events).encode())) is None:
+        while (taken := post(self._port, events)) is None:
             if self._chance.random() < 0.1:
                 return
             time.sleep(0.05)
         self._ledger.note("acknowledged", events=facts, taken=taken)
 
-    def _post(self, body: bytes) -> str | None:
-        """The answer, if it is 202."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self._port)) as connection:
-            try:
-                connection.request("POST", "/events", body, {"content-type": "application/cloudevents-batch+json"})
-                answer = connection.getresponse()
-                text = answer.read().decode()
-            except (OSError, http.client.HTTPException):
-                return None
-            return text if answer.status == 202 else None
+
+def post(port: int, events: list[dict[str, Any]]) -> str | None:
+    """Post a batch of CloudEvents; the answer, if it is 202."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
+        try:
+            body = json.dumps(events).encode()
+            connection.request("POST", "/events", body, {"content-type": "application/cloudevents-batch+json"})
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        except (OSError, http.client.HTTPException):
+            return None
+        return text if answer.status == 202 else None
 
 
 def main(port: int, ledger: Ledger, seed: str) -> None:

@@ -98,7 +98,9 @@ class Run:
             for one in beside[:2]:
                 one.finish()
             living.rested()
+            self._take_up_parked(living)
             self._answer(living, beside[2])
+            self._take_up_parked(living)
             position = living.rested()
             said = json.loads(self.place.mdl("status", "--json").stdout)
             self._say(f"at rest: {said['journal']['head']} records, backlog {said['live']['backlog']}")
@@ -120,6 +122,17 @@ class Run:
         said = (self.place.folder / "run.out").read_text(encoding="utf-8", errors="replace")
         self.troubles += [f"SAID: {line}" for line in said.splitlines() if "please report this" in line]
         return summary(told, violations)
+
+    def _take_up_parked(self, living: Living) -> None:
+        """Whoever kills often enough at one turn has it parked; a person takes it up again."""
+        listed = self.place.mdl("parked", "list", "--json")
+        if listed.returncode or not json.loads(listed.stdout):
+            return
+        self._say(f"parked: {len(json.loads(listed.stdout))} turns, taken up again")
+        done = self.place.mdl("parked", "retry", "--all")
+        if done.returncode:
+            self.troubles.append(f"PARKED: {done.stdout}{done.stderr}")
+        living.rested()
 
     def _answer(self, living: Living, person: Beside) -> None:
         deadline = time.monotonic() + 60

@@ -1,10 +1,8 @@
 """Shown by the system calls themselves: what is answered with 202, and what is called, was on disk before."""
 
-import http.client
-import json
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,16 +10,15 @@ from tests.crash import history, launcher, trace
 from tests.crash.ledger import lines
 from tests.crash.life import Living, until
 from tests.crash.place import MDL, Place, made
+from tests.crash.posting import post
 
 EVENTS = [f"durable-{number:04}" for number in range(12)]
 
 
-def post(place: Place, id_: str) -> None:
+def acted_on(place: Place, id_: str) -> None:
     """Send an event and wait until it was acted upon."""
     event = {"specversion": "1.0", "id": id_, "source": "crash:trace", "type": "web.safe", "subject": "trace"}
-    with closing(http.client.HTTPConnection("127.0.0.1", place.port, timeout=30)) as connection:
-        connection.request("POST", "/events", json.dumps(event), {"content-type": "application/cloudevents+json"})
-        assert connection.getresponse().status == 202
+    assert post(place.port, [event])
     until(lambda: any(call["id"] == id_ and call["what"] == "end" for call in lines(place.ledger("calls"))), id_)
 
 
@@ -32,7 +29,7 @@ def traced(folder: Path, command: Sequence[str]) -> tuple[list[str], list[str]]:
     try:
         living.up()
         for id_ in EVENTS:
-            post(place, id_)
+            acted_on(place, id_)
         assert not living.stop().killed
         until(lambda: f"{living.pid} +++ exited" in out.read_text(encoding="utf-8", errors="replace"), "strace is done")
     finally:
@@ -41,7 +38,7 @@ def traced(folder: Path, command: Sequence[str]) -> tuple[list[str], list[str]]:
     return out.read_text(encoding="utf-8", errors="replace").splitlines(), keys
 
 
-def actions(place: Place) -> list[dict[str, dict[str, str]]]:
+def actions(place: Place) -> list[dict[str, Any]]:
     turns = [entry.body for entry in history.entries(place.journal) if entry.kind == "turn"]
     return [
         action for turn in turns for decision in turn.get("decisions", ()) for action in decision.get("actions", ())
