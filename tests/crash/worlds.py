@@ -1,4 +1,7 @@
-"""The loop where the world is odd: stopped for a while, a clock that leaps, a disk that is full or takes nothing."""
+"""The loop where the world is odd: stopped for a while, a clock that leaps, a disk that is full or takes nothing.
+
+Too slow for every `make test`, so it is run by name: `make test ARGS=tests/crash/worlds.py`.
+"""
 
 import os
 import resource
