@@ -31,11 +31,15 @@ def traced(folder: Path, command: Sequence[str]) -> tuple[list[str], list[str]]:
         for id_ in EVENTS:
             acted_on(place, id_)
         assert not living.stop().killed
-        until(lambda: f"{living.pid} +++ exited" in out.read_text(encoding="utf-8", errors="replace"), "strace is done")
+        until(lambda: trace.ended(text(out), living.pid), "strace is done")
     finally:
         living.away()
     keys = [one["id"] for one in actions(place) if one["arguments"]["id"] in EVENTS]
-    return out.read_text(encoding="utf-8", errors="replace").splitlines(), keys
+    return text(out).splitlines(), keys
+
+
+def text(out: Path) -> str:
+    return out.read_text(encoding="utf-8", errors="replace")
 
 
 def actions(place: Place) -> list[dict[str, Any]]:

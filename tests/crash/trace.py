@@ -14,6 +14,11 @@ _BEGUN = re.compile(r"^(\d+) +(\w+)\(\d+<([^>]*)>(.*)$")
 _RESUMED = re.compile(r"^(\d+) +<\.\.\. (\w+) resumed>.*= (-?\d+)")
 
 
+def ended(trace: str, pid: int) -> bool:
+    """Whether the trace is whole: strace writes on when the process is gone already."""
+    return re.search(rf"^{pid} +\+\+\+ exited", trace, re.MULTILINE) is not None
+
+
 def undurable(trace: Iterable[str], names: Sequence[str], *, said: str, in_turn: bool = False) -> list[str]:
     """Of these names those that were said before they were on disk, or never.
 
