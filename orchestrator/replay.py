@@ -188,7 +188,7 @@ class Replay:
         if state.cursor >= after:
             return found
         async for record in records(self._reader, after=after, kind="cursor"):
-            if cursor_of(record) >= after:
+            if record.body and cursor_of(record) >= after:
                 end = record.position
                 break
         async for record in records(self._reader, after=after, kind="turn"):
@@ -203,7 +203,7 @@ class Replay:
     async def _take(self, record: Record) -> None:
         state = self._at.state
         if record.kind != "event":
-            if record.kind == "turn" or record.id in self._at.gone:
+            if record.kind == "turn" or record.id in self._at.gone or not record.body:
                 state.position = record.position
             else:
                 fold(state, record)

@@ -25,7 +25,7 @@ POOR = Call("t.note", {"text": "poor"})
 SAY = Call("t.note", {"text": "='It was ' + event.subject"})
 LARGE = goal("large", when=f"{AMOUNT} > 80.0", rate=Rate(400, per="1h"))
 ID = {"id": "=event.id"}
-STEADY = ("large", "costly", "risky")
+STEADY = ("large", "costly", "risky", "eager")
 """Goals that nobody changes meanwhile."""
 GOALS = (
     LARGE,
@@ -41,6 +41,7 @@ GOALS = (
     goal("risky", let=RISK, when="risk.value > 0.7", do=(SAY,)),
     goal("after", let={**RISK, "mood": Call("t.mood")}, when="risk.value < 0.1", do=(SAY,)),
     goal("asks", when=f"{AMOUNT} > 97.0", do=(SAY, Call("t.pay", ID), SAY), approve=("t.pay",)),
+    goal("eager", when=f"{AMOUNT} > 75.0", do=(SAY,), rate=Rate(1, per="1h")),
     goal("held", when=f"{AMOUNT} > 60.0", may=(May("t.note", when="args.text.size() < 10"),), do=(SAY,)),
     goal("fresh", fresh="1m", when=f"{AMOUNT} > 70.0", do=(SAY,)),
     goal("wants", when=f"{AMOUNT} > 95.0", do=(SAY,), want=Want(holds="true")),

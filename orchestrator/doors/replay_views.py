@@ -57,7 +57,10 @@ def _lines(replayed: Replayed) -> list[str]:
     if replayed.waiting:
         lines.append(f"{replayed.waiting} events wait for their turn, so there was nothing to hold them against.")
     if replayed.forgotten:
-        lines.append(f"{replayed.forgotten} events have lost their body, and cannot be replayed.")
+        lines.append(
+            f"{replayed.forgotten} events are older than what the journal keeps; what windows and budgets had of them "
+            "is not known."
+        )
     return lines
 
 
