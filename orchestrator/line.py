@@ -36,6 +36,11 @@ class Line:
         self._room = asyncio.Semaphore(most)
         self._last: dict[Hashable, asyncio.Future[None]] = {}
 
+    @property
+    def busy(self) -> bool:
+        """Whether an event waits here."""
+        return bool(self._last)
+
     async def orient(self, event: Event, record: Record, *, lineage: tuple[str, ...], then: Then) -> None:
         """Orient an event and go on with `then`, here and now if it can be. To be called in position order."""
         began = perf_counter()

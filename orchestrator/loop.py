@@ -5,7 +5,7 @@ its key. There the turn is decided, guarded, committed, carried out and conclude
 begins. It chooses nothing itself; `turn.Stages` does. Above it: control and the doors.
 
 A turn that fails inside MDL is to the loop what a crash is to the process, for this one turn: it is logged with its
-traceback, the event stays unfinished, everything else goes on, and the next start takes it up by the crash rule.
+traceback, everything else goes on, and it is taken up again by the crash rule. `parking` counts, and ends it.
 """
 
 import asyncio
@@ -19,24 +19,25 @@ from orchestrator.act.toolbox import Toolbox
 from orchestrator.ahead import Ahead
 from orchestrator.causes import origin, planned, turns_of
 from orchestrator.clock import Clock
-from orchestrator.errors import JournalBroken
+from orchestrator.errors import JournalBroken, JournalError
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft, event_of, turn_draft
 from orchestrator.journal.journal import Journal
 from orchestrator.journal.projections import change_goal, fold, fold_turn
 from orchestrator.journal.snapshots import load
-from orchestrator.journal.state import Pending, goal_id
+from orchestrator.journal.state import OpenWant, Pending, goal_id
 from orchestrator.judging import Verdicts, let_of
 from orchestrator.lanes import Lanes
 from orchestrator.line import Line
 from orchestrator.marks import SNAPSHOT_EVERY, Marks
+from orchestrator.parking import Parking, suspects, target, untried
 from orchestrator.plans import Plans, together
 from orchestrator.progress import Progress
 from orchestrator.settings import LoopSettings
 from orchestrator.telemetry import Timings
 from orchestrator.turn import Stages
-from orchestrator.types import Event, Record, Touch
-from orchestrator.wants import check
+from orchestrator.types import Event, Json, Record, Touch, Want
+from orchestrator.wants import check, glance
 
 _log = logging.getLogger("mdl.loop")
 _Work = Callable[[], Coroutine[None, None, None]]
@@ -66,6 +67,9 @@ class Loop:
         self._plans = Plans(journal, toolbox, clock=clock, timings=self.timings)
         self._progress = Progress(self.state.cursor)
         self._marks = Marks(journal, self.state, self._progress, self._plans, spawn=self._spawn, every=snapshot_every)
+        self.parking = Parking(journal, self.state, self._plans, clock=clock)
+        self._suspects, self._lapsed, self._lost = dict[int, int](), set[int](), set[int]()
+        self._unclean = journal.head if self.state.running else 0
         self._ahead = Ahead(self.state, stages.orienting.version)
         self._line = Line(stages.orienting, self._ahead, spawn=self._beside_the_reader)
         self._goals = self.state.goals_at_cursor()
@@ -89,10 +93,7 @@ class Loop:
         await self._marks.snapshot()
 
     async def idle(self) -> None:
-        """Wait until every event in the journal is finished, those included that come meanwhile.
-
-        An event whose turn failed inside MDL is not waited for.
-        """
+        """Wait until every event in the journal is finished or parked, those included that come meanwhile."""
         while self.backlog:
             await self._progress.changed()
 
@@ -110,7 +111,6 @@ class Loop:
         await self._stages.orienting.set_goals(tuple(self._goals.values()))
         async with asyncio.TaskGroup() as self._tasks:
             self._lanes = Lanes(self._tasks, width=self._settings.lanes)
-            self._recover()
             following = self._tasks.create_task(self._follow(), name="follow")
             await self._stopping.wait()
             await self._drain(following)
@@ -118,7 +118,10 @@ class Loop:
     # ------------------------------------------------------------ following
 
     async def _follow(self) -> None:
+        await self._recover()
         async for records in self._journal.subscribe(after=self.state.cursor):
+            if records[0].position <= self._unclean:
+                await self._note(records)
             for record in records:
                 if self._lanes.full:
                     await self._lanes.room()
@@ -145,17 +148,24 @@ class Loop:
         return self._stages.orienting.watches(event)
 
     async def _admit(self, event: Event, record: Record, *, new: bool) -> None:
-        turned = record.position in self._turned
-        self._turned.discard(record.position)
-        if not turned:
-            self._progress.begin(record.position)
-        await self._whole(record.position, partial(self._take_up, event, record, new=new, turned=turned))
+        position = record.position
+        if position in self._turned or not (new or self.state.awaits_turn(position)):
+            self._turned.discard(position)
+            await self._beside(partial(self._hear, event, record, new=new), event.type)
+            return
+        self._progress.begin(position)
+        work = partial(self._whole, position, partial(self._take_up, event, record, new=new))
+        await (self._alone(position, work) if position in self._suspects else work())
 
-    async def _take_up(self, event: Event, record: Record, *, new: bool, turned: bool) -> None:
+    async def _take_up(self, event: Event, record: Record, *, new: bool) -> None:
         if event.own:
             await self._hear(event, record, new=new)
-        if turned:
-            return
+            if event.type.startswith(own.TURN) and await self._booked(event, record, new=new):
+                self._progress.finish(record.position)
+                return
+        await self._begin(event, record)
+
+    async def _begin(self, event: Event, record: Record) -> None:
         pending = self.state.pending.get(event.causationid or "") if event.type == own.APPROVAL_GRANTED else None
         if pending is not None and pending.granted_by is not None:
             work = partial(self._approved_turn, event, record, pending)
@@ -166,7 +176,7 @@ class Loop:
 
     def _oriented(self, event: Event, record: Record, touches: tuple[Touch, ...], seconds: float) -> None:
         if touches:
-            self._put(event, record, partial(self._turn, event, record, touches, {"orient": seconds}))
+            self._put(event, record, partial(self._turn, event, record, touches, {"orient": seconds}), touches)
         else:
             self._progress.finish(record.position)
 
@@ -190,18 +200,35 @@ class Loop:
 
     # ------------------------------------------------------------ one turn
 
-    def _put(self, event: Event, record: Record, work: _Work) -> None:
-        self._lanes.put(event.key, partial(self._whole, record.position, work))
+    def _put(self, event: Event, record: Record, work: _Work, touches: tuple[Touch, ...] = ()) -> None:
+        self._lanes.put(event.key, partial(self._whole, record.position, work, touches))
 
-    async def _whole(self, position: int, work: _Work) -> None:
-        """Do something for the event at a position; where it fails inside MDL, leave the event to the next start."""
+    async def _whole(self, position: int, work: _Work, touches: tuple[Touch, ...] = ()) -> None:
+        """Do something for the event at a position; where it fails inside MDL, again, until it is parked."""
         try:
             await work()
         except JournalBroken:
             raise
-        except Exception:  # noqa: BLE001  whatever one turn raises, the others go on
-            _log.exception("event %d is left unfinished: its turn failed inside MDL; please report this", position)
+        except Exception as error:  # noqa: BLE001  whatever one turn raises, the others go on
+            await self._failed(position, work, error, touches)
+
+    async def _failed(self, position: int, work: _Work, error: Exception, touches: tuple[Touch, ...]) -> None:
+        try:
+            again = partial(self._once_more, position, work)
+            if not await self.parking.go_on(position, again, error, lost=lambda: position in self._lost):
+                self._ahead.settle(touches)
+                self._progress.finish(position)
+        except JournalBroken:
+            raise
+        except JournalError as journal:
+            _log.warning("event %d is left to the next start: %s", position, journal)
             self._progress.leave(position)
+
+    async def _once_more(self, position: int, work: _Work) -> None:
+        if (left := recovery.cut(self._journal, position)) is None:
+            await work()
+        else:
+            await self._resume(left)
 
     async def _turn(self, event: Event, record: Record, touches: tuple[Touch, ...], seconds: dict[str, float]) -> None:
         seconds["wait"] = max(self._clock.now() - record.at, 0.0)
@@ -232,7 +259,13 @@ class Loop:
             fold_turn(self.state, verdicts.turn)  # no await since the guard: it counted what is folded
             self._ahead.settle(verdicts.turn.touches)
             began = perf_counter()
-            stored = await self._plans.record([turn_draft(verdicts.turn, event), *map(event_draft, verdicts.events)])
+            try:
+                stored = await self._plans.record(
+                    [turn_draft(verdicts.turn, event), *map(event_draft, verdicts.events)]
+                )
+            except Exception:
+                self._lost.add(position)
+                raise
         if stored[0]:
             self._marks.folded(stored[0].position)
         self.timings.add("commit", perf_counter() - began)
@@ -248,14 +281,23 @@ class Loop:
 
     async def _look(self, action: str) -> None:
         opened = self.state.wants[action]
+        if asked := self._wanted(opened):
+            want, event, lets = asked
+            made = await check(opened, want, event, lets=lets, read=self._toolbox.read, clock=self._clock)
+            await self._plans.record([event_draft(made)])
+            self._looking.pop(action, None)
+
+    async def _glance(self, opened: OpenWant) -> None:
+        if asked := self._wanted(opened):
+            want, event, lets = asked
+            await self._beside(partial(glance, want, event, lets=lets, read=self._toolbox.read), "want")
+
+    def _wanted(self, opened: OpenWant) -> tuple[Want, Event, dict[str, Json]] | None:
         version, event = self.state.goals[goal_id(opened.goal)], origin(self._journal, opened.event)
         if event is None or version.goal.want is None:
-            return
+            return None
         turns = turns_of(self._journal, opened.event)
-        lets = let_of(turns[0], opened.goal) if turns else {}
-        made = await check(opened, version.goal.want, event, lets=lets, read=self._toolbox.read, clock=self._clock)
-        await self._plans.record([event_draft(made)])
-        self._looking.pop(action, None)
+        return version.goal.want, event, let_of(turns[0], opened.goal) if turns else {}
 
     def _expire_later(self, pending: Pending) -> None:
         self._expiries[pending.data.action] = self._spawn(partial(self._expire, pending), "expiry")
@@ -268,7 +310,17 @@ class Loop:
         await self._plans.record([event_draft(made)])
 
     def _beside_the_reader(self, position: int, work: _Work) -> None:
-        self._spawn(partial(self._whole, position, work), "orient")
+        self._spawn(partial(self._oriented_beside, position, work), "orient")
+
+    async def _oriented_beside(self, position: int, work: _Work) -> None:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001  it has left its place in the line, and takes another
+            await self._failed(position, partial(self._anew, position), error, ())
+
+    async def _anew(self, position: int) -> None:
+        if record := self._journal.at(position):
+            await self._begin(event_of(record), record)
 
     def _spawn(self, work: _Work, name: str) -> asyncio.Task[None]:
         task = self._tasks.create_task(self._beside(work, name), name=name)
@@ -284,18 +336,80 @@ class Loop:
         except Exception:  # noqa: BLE001  likewise
             _log.exception("%s failed inside MDL; the next start tries again; please report this", name)
 
+    # ------------------------------------------------------------ turns that do not end
+
+    async def _booked(self, event: Event, record: Record, *, new: bool) -> bool:
+        """Do what a person wants of a parked turn; whether no goal is to hear of this event."""
+        if event.type == own.TURN_RETRIED:
+            await self._retry(target(record), record.position, new=new)
+        elif event.type == own.TURN_DROPPED and (left := recovery.cut(self._journal, event.data["position"])):
+            await recovery.drop(left, by=event.data["by"], plans=self._plans)
+        elif event.type == own.TURN_PARKED:
+            return str(event.data["type"]).startswith(own.TURN)  # or one that fails on it would go on for ever
+        return True
+
+    async def _retry(self, position: int, asked: int, *, new: bool) -> None:
+        record, left = self._journal.at(position), recovery.cut(self._journal, position)
+        if record is None or self.state.retried.get(position) != asked or (left and not new):
+            return None  # answered once more since, or the start has seen to it
+        self._progress.begin(position)
+        if left is None:
+            work = partial(self._whole, position, partial(self._begin, event_of(record), record))
+            return await (self._alone(position, work) if position in self._suspects else work())
+        self._continue(left)
+        for want in [want for want in self.state.wants.values() if want.event == position]:
+            self._look_later(want.action)
+        return None
+
+    async def _alone(self, position: int, begin: _Work) -> None:
+        """Take up a suspect, and nothing else meanwhile; or park it."""
+
+        async def whole() -> None:
+            await begin()
+            await self._still()
+
+        await self._still()
+        if not await self.parking.alone(position, self._suspects.pop(position), whole):
+            self._progress.finish(position)
+            self._lapsed.add(position)
+
+    async def _still(self) -> None:
+        while self._line.busy or self._lanes.waiting:
+            await self._progress.changed()
+
+    async def _note(self, records: list[Record]) -> None:
+        """Note what is taken up after an unclean end, so that it is known should the process end again."""
+        known = [record for record in records if record.position <= self._unclean]
+        await self.parking.attempted(untried(known, self.state, turned=self._turned))
+
     # ------------------------------------------------------------ start and end
 
-    def _recover(self) -> None:
+    async def _recover(self) -> None:
         self._turned = recovery.turned(self._journal, after=self.state.cursor)
-        for cut in recovery.unfinished(self._journal, self.state):
+        self._suspects = suspects(self.state, self._turned)
+        left = {cut.position: cut for cut in recovery.unfinished(self._journal, self.state)}
+        for cut in left.values():
             self._progress.begin(cut.position)
-            self._lanes.put(cut.event.key, partial(self._whole, cut.position, partial(self._resume, cut)))
-        for action in self.state.wants:
-            self._look_later(action)
+        for position in [position for position in left if position in self._suspects]:
+            await self._alone(position, partial(self._resumed, left.pop(position)))
+        wants = [want for want in self.state.wants.values() if want.event not in self.state.parked]
+        for want in [want for want in wants if want.event in self._suspects]:
+            await self._alone(want.event, partial(self._glance, want))
+        if self._unclean:  # it ran when the process ended, and now again
+            await self.parking.attempted({want.event: 1 for want in wants} | dict.fromkeys(left, 2))
+        for cut in left.values():
+            self._continue(cut)
+        for want in [want for want in wants if want.event not in self._lapsed]:
+            self._look_later(want.action)
         for pending in self.state.pending.values():
             if pending.granted_by is None:
                 self._expire_later(pending)
+
+    async def _resumed(self, cut: recovery.Unfinished) -> None:
+        self._continue(cut)
+
+    def _continue(self, cut: recovery.Unfinished) -> None:
+        self._lanes.put(cut.event.key, partial(self._whole, cut.position, partial(self._resume, cut)))
 
     async def _resume(self, cut: recovery.Unfinished) -> None:
         await recovery.resume(cut, toolbox=self._toolbox, plans=self._plans)

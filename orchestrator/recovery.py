@@ -10,13 +10,14 @@ from itertools import dropwhile
 from msgspec import Struct
 
 from orchestrator.act.toolbox import Toolbox
-from orchestrator.causes import origin, planned
+from orchestrator.causes import origin, planned, turns_of
 from orchestrator.errors import ToolMissing
+from orchestrator.journal import own
 from orchestrator.journal.journal import Journal
 from orchestrator.journal.state import State
 from orchestrator.judging import Plan, plan_of
 from orchestrator.plans import Plans, together
-from orchestrator.types import Event, Grant, Outcome
+from orchestrator.types import Event, Grant, Outcome, Refusal
 
 _log = logging.getLogger("mdl.loop")
 _PATIENCE = 30.0
@@ -43,11 +44,26 @@ def turned(journal: Journal, *, after: int) -> set[int]:
     return found
 
 
+def cut(journal: Journal, position: int) -> Unfinished | None:
+    """What the turn of an event has left to do, by what the journal says now; None if there is no turn yet."""
+    turns, event = turns_of(journal, position), origin(journal, position)
+    if not turns or event is None:
+        return None
+    announced = {record.id for record in journal.caused_by(position) if record.kind == "intent"}
+    announced |= {one.actions[0].id for turn in turns for one in turn.decisions if one.actions}
+    plans = [
+        plan_of(turn, one, traceparent=event.traceparent) for turn in turns for one in turn.decisions if one.actions
+    ]
+    rests = [tuple(dropwhile(lambda verdict: _ended(journal, verdict), plan)) for plan in plans]
+    return Unfinished(event, position, tuple(rest for rest in rests if rest and rest[0].action.id in announced))
+
+
 def unfinished(journal: Journal, state: State) -> Iterator[Unfinished]:
-    """Every turn with plans that were announced and not concluded, in the order of its events."""
+    """Every turn with plans that were announced and not concluded, in the order of its events; no parked one."""
     opened: dict[int, list[str]] = {}
     for action, one in state.open.items():
-        opened.setdefault(one.event, []).append(action)
+        if one.event not in state.parked:
+            opened.setdefault(one.event, []).append(action)
     for position, actions in sorted(opened.items()):
         event = origin(journal, position)
         plans = [plan for action in actions if event and (plan := _plan(journal, position, action, event))]
@@ -60,6 +76,13 @@ def unfinished(journal: Journal, state: State) -> Iterator[Unfinished]:
 async def resume(cut: Unfinished, *, toolbox: Toolbox, plans: Plans) -> None:
     """Go on with the plans of a turn by the crash rule."""
     await together([_resume(plan, cut, toolbox=toolbox, plans=plans) for plan in cut.plans])
+
+
+async def drop(left: Unfinished, *, by: str, plans: Plans) -> None:
+    """Record that nothing more is done of a turn."""
+    for plan in left.plans:
+        outcome = Outcome(action=plan[0].action, status="unknown", error=f"{by} dropped its turn", attempts=0)
+        await plans.conclude(outcome, event=left.event, position=left.position, following=None)
 
 
 async def _resume(plan: Plan, cut: Unfinished, *, toolbox: Toolbox, plans: Plans) -> None:
@@ -78,6 +101,13 @@ async def _may_repeat(grant: Grant, toolbox: Toolbox) -> bool:
         return False
     tool = toolbox.tools().get(grant.action.tool)
     return tool is not None and tool.repeatable
+
+
+def _ended(journal: Journal, verdict: Grant | Refusal) -> bool:
+    """Whether an action has its outcome, or, where it waits for a person, was asked about."""
+    asked = isinstance(verdict, Refusal) and verdict.kind == "approval"
+    found = journal.find(verdict.action.id)
+    return any(one.type == own.APPROVAL_REQUESTED if asked else one.type.startswith(own.ACTION) for one in found)
 
 
 def _plan(journal: Journal, position: int, action: str, event: Event) -> Plan:

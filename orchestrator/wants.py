@@ -40,6 +40,11 @@ async def check(
         pause = min(pause * 2, _LONGEST)
 
 
+async def glance(want: Want, event: Event, *, lets: dict[str, Json], read: Read) -> None:
+    """Look once, and do not say what was seen: only whether looking ends the process."""
+    await _look(want, event, lets, read)
+
+
 async def _look(want: Want, event: Event, lets: dict[str, Json], read: Read) -> tuple[dict[str, Json], str | None]:
     variables, seen = {**event_variables(event), **lets}, dict[str, Json]()
     try:

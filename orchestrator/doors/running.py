@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
@@ -23,7 +23,7 @@ from orchestrator.doors.http import application, serving
 from orchestrator.doors.mcp import server
 from orchestrator.doors.session import Parts, Session, control
 from orchestrator.doors.sessions import own as own_journal
-from orchestrator.errors import JournalFull, MDLError
+from orchestrator.errors import JournalError, JournalFull, MDLError
 from orchestrator.journal import own
 from orchestrator.journal.control_socket import serve
 from orchestrator.journal.drafts import event_draft
@@ -154,18 +154,23 @@ async def running(file: Path, *, clock: Clock | None = None) -> AsyncGenerator[R
         )
         if live.notary is not None:
             await stack.enter_async_context(live.notary.at_work())
+        await journal.append([event_draft(own.loop_event(own.LOOP_STARTED, at=clock.now(), data={"pid": os.getpid()}))])
         async with asyncio.TaskGroup() as tasks:
             loop = tasks.create_task(live.loop.run(), name="loop")
             keeping = tasks.create_task(_keep(live, clock=clock), name="retention")
-            await journal.append(
-                [event_draft(own.loop_event(own.LOOP_STARTED, at=clock.now(), data={"pid": os.getpid()}))]
-            )
             async with _doors(live, clock=clock):
                 settle()
                 yield live
                 keeping.cancel()
                 live.loop.stop()  # its turns end while the doors close
             await loop
+        await _stopped(journal, clock=clock)
+
+
+async def _stopped(journal: SqliteJournal, *, clock: Clock) -> None:
+    """Say that the loop ended by itself; where that cannot be stored, the next start only takes more care."""
+    with suppress(JournalError):
+        await journal.append([event_draft(own.loop_event(own.LOOP_STOPPED, at=clock.now(), data={"pid": os.getpid()}))])
 
 
 async def _keep(live: Running, *, clock: Clock) -> None:

@@ -19,11 +19,15 @@ APPROVAL_REQUESTED, APPROVAL_GRANTED, APPROVAL_DENIED, APPROVAL_EXPIRED = (
 )
 GOAL_CHANGES = frozenset((GOAL_SET, GOAL_PAUSED, GOAL_RESUMED, GOAL_REMOVED))
 APPROVAL_VERDICTS = frozenset((APPROVAL_GRANTED, APPROVAL_DENIED, APPROVAL_EXPIRED))
-HEARD = GOAL_CHANGES | APPROVAL_VERDICTS | {APPROVAL_REQUESTED}
-"""What the loop itself has to hear of, whoever's goals name it."""
 WANT_HELD, WANT_MISSED = f"{OWN}want.held", f"{OWN}want.missed"
-LOOP_STARTED = f"{OWN}loop.started"
+LOOP_STARTED, LOOP_STOPPED = f"{OWN}loop.started", f"{OWN}loop.stopped"
 CLARIFY = f"{OWN}decision.clarify"
+TURN = f"{OWN}turn."
+TURN_ATTEMPTED, TURN_PARKED, TURN_RETRIED, TURN_DROPPED = (
+    f"{TURN}{word}" for word in ("attempted", "parked", "retried", "dropped")
+)
+HEARD = GOAL_CHANGES | APPROVAL_VERDICTS | {APPROVAL_REQUESTED, TURN_RETRIED, TURN_DROPPED}
+"""What the loop itself has to hear of, whoever's goals name it."""
 ACTION = f"{OWN}action."
 SUCCEEDED = f"{ACTION}succeeded"
 SOURCE = "mdl:loop"
@@ -75,6 +79,37 @@ class WantData(Struct, frozen=True, omit_defaults=True, kw_only=True):
     seen: dict[str, Json] = {}
     error: str | None = None
     seconds: float = 0.0
+
+
+class AttemptData(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Data of `dev.mdl.turn.attempted`: turns about to be taken up.
+
+    turns: event position, and the how many-th time; 0 for one that has ended after all.
+    error: what the time before failed with; None where it ended the process.
+    """
+
+    turns: tuple[tuple[int, int], ...]
+    error: str | None = None
+
+
+class ParkedData(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Data of `dev.mdl.turn.parked`: the event at `position`, whose turn did not end in so many attempts.
+
+    `action` is the event's `causationid`.
+    """
+
+    position: int
+    type: str
+    reason: str
+    attempts: int
+    action: str | None = None
+
+
+class AnswerData(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Data of `dev.mdl.turn.retried` and `.dropped`: what a person wants of the parked turn at `position`."""
+
+    position: int
+    by: str = ""
 
 
 def goal_event(version: GoalVersion, *, at: float) -> Event:
@@ -157,8 +192,24 @@ def clarify_event(goal: str, reason: str, *, cause: Event, at: float) -> Event:
     )  # fmt: skip
 
 
+def attempt_event(data: AttemptData, *, head: int, at: float) -> Event:
+    """Turns are about to be taken up once more; `head` is the journal's, and tells one time from the next."""
+    return _own(TURN_ATTEMPTED, f"turn/attempted/{head}/{data.turns[0][0]}", at=at, subject=None, data=data)
+
+
+def parked_event(data: ParkedData, *, subject: str | None, head: int, at: float) -> Event:
+    """A turn is set aside; `head` as for an attempt."""
+    return _own(TURN_PARKED, f"turn/{data.position}/parked/{head}", at=at, subject=subject, data=data)
+
+
+def answer_event(type_: str, position: int, *, parked: int, by: str, subject: str | None, at: float) -> Event:
+    """A person retries or drops what the record at `parked` has parked; the first answer counts."""
+    data = AnswerData(position=position, by=by)
+    return _own(type_, f"turn/{position}/answered/{parked}", at=at, subject=subject, data=data)
+
+
 def loop_event(type_: str, *, at: float, data: dict[str, Json]) -> Event:
-    """The loop started."""
+    """The loop started, or ended by itself."""
     return _own(type_, f"{type_}/{at:.6f}", at=at, subject=None, data=data)
 
 

@@ -5,6 +5,7 @@ reads only records, never a clock. It decides nothing.
 """
 
 from bisect import bisect_right, insort
+from collections.abc import Iterable
 from itertools import islice
 
 import msgspec
@@ -18,6 +19,7 @@ from orchestrator.journal.state import (
     GoalStats,
     Open,
     OpenWant,
+    Parked,
     Pending,
     State,
     ToolStats,
@@ -55,6 +57,8 @@ def fold(state: State, record: Record) -> Event | None:
             state.open[record.id] = Open(record.cause, intent_of(record).goal)
         case "cursor":
             _fold_cursor(state, cursor_of(record))
+            if state.attempts or state.retried or state.dropped:
+                _forget_attempts(state)
     return None
 
 
@@ -133,6 +137,15 @@ def change_goal(goals: dict[str, GoalVersion], event: Event, *, position: int) -
         goals[data.id] = msgspec.structs.replace(known, paused=event.type == own.GOAL_PAUSED)
 
 
+def count_attempts(state: State, turns: Iterable[tuple[int, int]]) -> None:
+    """Fold how often turns were taken up; 0 where one has ended after all."""
+    for position, count in turns:
+        if count:
+            state.attempts[position] = count
+        else:
+            state.attempts.pop(position, None)
+
+
 def _fold_own(state: State, event: Event, record: Record) -> None:
     match event.type:
         case _ if event.type.startswith(own.ACTION):
@@ -147,6 +160,10 @@ def _fold_own(state: State, event: Event, record: Record) -> None:
             _fold_answer(state, event.type, msgspec.convert(event.data, own.VerdictData))
         case own.WANT_HELD | own.WANT_MISSED:
             _fold_want(state, msgspec.convert(event.data, own.WantData))
+        case _ if event.type.startswith(own.TURN):
+            _fold_attempt(state, event, record)
+        case own.LOOP_STARTED | own.LOOP_STOPPED:
+            state.running = event.type == own.LOOP_STARTED
         case _:
             pass
 
@@ -202,6 +219,47 @@ def _fold_answer(state: State, type_: str, verdict: own.VerdictData) -> None:
         del state.pending[verdict.action]
     else:  # it waits on until its turn is there, so that a crash between the two loses nothing
         state.pending[verdict.action] = msgspec.structs.replace(pending, granted_by=verdict.by)
+
+
+def _fold_attempt(state: State, event: Event, record: Record) -> None:
+    match event.type:
+        case own.TURN_ATTEMPTED:
+            count_attempts(state, msgspec.convert(event.data, own.AttemptData).turns)
+        case own.TURN_PARKED:
+            data = msgspec.convert(event.data, own.ParkedData)
+            state.parked[data.position] = Parked(data, event.subject, record.position, record.at)
+            state.attempts.pop(data.position, None)
+            state.retried.pop(data.position, None)
+        case own.TURN_RETRIED | own.TURN_DROPPED:
+            position = msgspec.convert(event.data, own.AnswerData).position
+            parked = state.parked.pop(position, None)
+            if parked is not None and event.type == own.TURN_RETRIED:
+                state.retried[position] = record.position
+            elif parked is not None:
+                state.dropped.add(position)
+                _drop(state, parked.data)
+        case _:
+            pass
+
+
+def _drop(state: State, data: own.ParkedData) -> None:
+    """Forget what a parked turn still had to do; the loop records what becomes of its actions."""
+    for action in [action for action, one in state.open.items() if one.event == data.position]:
+        del state.open[action]
+    for want in [want for want in state.wants.values() if want.event == data.position]:
+        del state.wants[want.action]
+    if data.type == own.APPROVAL_GRANTED and data.action is not None:
+        state.pending.pop(data.action, None)
+
+
+def _forget_attempts(state: State) -> None:
+    """Forget attempts at what is finished now."""
+    state.dropped = {position for position in state.dropped if position > state.cursor}
+    state.retried = {position: record for position, record in state.retried.items() if record > state.cursor}
+    lasting = {one.event for one in (*state.open.values(), *state.wants.values())} | state.retried.keys()
+    state.attempts = {
+        position: count for position, count in state.attempts.items() if position > state.cursor or position in lasting
+    }
 
 
 def _fold_want(state: State, data: own.WantData) -> None:

@@ -12,7 +12,7 @@ from orchestrator.journal.projections import fold
 from orchestrator.journal.state import State
 
 _TRIES = 3
-_FORMAT = 2  # raised whenever folding changes what it makes of a record
+_FORMAT = 3  # raised whenever folding changes what it makes of a record
 
 
 class _Snapshot(Struct, frozen=True, kw_only=True):

@@ -46,6 +46,15 @@ class Before(Struct, frozen=True):
     version: GoalVersion | None = None
 
 
+class Parked(Struct, frozen=True):
+    """A turn that was set aside by the record at `record`, at a time (epoch seconds), until a person answers."""
+
+    data: own.ParkedData
+    subject: str | None
+    record: int
+    at: float
+
+
 class ToolStats(Struct):
     """What is learnt of a tool: calls, failures, and a moving average of seconds."""
 
@@ -78,7 +87,12 @@ class Counts(Struct):
 
 
 class State(Struct):
-    """Everything folded so far, up to and including `position`. `cursor`: every event up to it is finished."""
+    """Everything folded so far, up to and including `position`. `cursor`: every event up to it is finished.
+
+    running: whether the last loop that began has not said that it ended. attempts: how often the turn of an event was
+    taken up and did not end. By event position: `parked` turns, where somebody had one `retried`, and those behind the
+    cursor that somebody `dropped`.
+    """
 
     position: int = 0
     cursor: int = 0
@@ -96,6 +110,11 @@ class State(Struct):
     observed: dict[str, Observed] = {}
     tools: dict[str, ToolStats] = {}
     progress: dict[str, GoalStats] = {}
+    running: bool = False
+    attempts: dict[int, int] = {}
+    parked: dict[int, Parked] = {}
+    retried: dict[int, int] = {}
+    dropped: set[int] = set()
     counts: Counts = field(default_factory=Counts)
 
     def window(self, goal: str, by: str) -> WindowState:
@@ -108,6 +127,10 @@ class State(Struct):
         if current is not None and current.name == name:
             return current
         return next((one.version for one in self.before if one.version and one.version.name == name), None)
+
+    def awaits_turn(self, position: int) -> bool:
+        """Whether an event behind the cursor that has no turn is to have one, and not for another event's sake."""
+        return not (position in self.parked or position in self.retried or position in self.dropped)
 
     def lineage(self, event: Event) -> tuple[str, ...]:
         """The actions that led to an event, as `goal/tool`, oldest first."""

@@ -1,6 +1,7 @@
 """Projections: the same state whichever way it was folded, live, from a snapshot, or from the first record."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -262,7 +263,7 @@ def plain_draft(one: Event) -> dict[str, Json]:
 async def test_a_snapshot_from_another_format_or_a_damaged_one_is_not_used() -> None:
     journal = MemoryJournal()
     await set_goals(journal, SPENDER)
-    for body in (b"", b"\x80", pack(State(position=1), ()).replace(b"format\x02", b"format\x7f")):
+    for body in (b"", b"\x80", re.sub(rb"format.", b"format\x7f", pack(State(position=1), ()))):
         await journal.store_snapshot(1, body)
         assert restore(journal) == (State(), frozenset())
         assert list(load(journal).goals) == ["g"]

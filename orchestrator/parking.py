@@ -1,0 +1,158 @@
+"""Turns that do not end: each attempt is in the journal before it begins, and after the third the turn is parked.
+
+A turn that fails inside MDL is known by its exception. One that ends the process is not: so after an unclean end what
+had not ended is noted, and what was noted before is a suspect, taken up with nothing else beside it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence, Set as AbstractSet
+from contextlib import contextmanager, suppress
+
+import msgspec
+
+from orchestrator.clock import Clock
+from orchestrator.errors import JournalBroken
+from orchestrator.journal import own
+from orchestrator.journal.drafts import event_draft, event_of
+from orchestrator.journal.journal import Journal
+from orchestrator.journal.projections import count_attempts
+from orchestrator.journal.state import State
+from orchestrator.plans import Plans
+from orchestrator.types import Record
+
+_log = logging.getLogger("mdl.loop")
+ATTEMPTS = 3
+"""How often a turn is taken up."""
+RESTS = (0.05, 0.5)
+"""Seconds before the second and the third attempt at a turn that fails inside MDL."""
+
+
+_Work = Callable[[], Coroutine[None, None, None]]
+
+
+class Parking:
+    """Books attempts at turns into one journal, and parks.
+
+    Attributes:
+        aside: the turns that rest or are taken up alone right now, by event position, and why.
+    """
+
+    def __init__(self, journal: Journal, state: State, plans: Plans, *, clock: Clock) -> None:
+        """Share the loop's state."""
+        self._journal, self._state, self._plans, self._clock = journal, state, plans, clock
+        self.aside: dict[int, str] = {}
+
+    async def attempted(self, turns: Mapping[int, int], *, error: str | None = None) -> None:
+        """Note that turns are taken up: position and the how many-th time, 0 for one that has ended after all.
+
+        `error` is what it failed with before.
+        """
+        if turns:
+            data = own.AttemptData(turns=tuple(turns.items()), error=error)
+            made = own.attempt_event(data, head=self._journal.head, at=self._clock.now())
+            await self._plans.record([event_draft(made)])
+            count_attempts(self._state, data.turns)  # as folding the record will, once the loop comes by
+
+    async def go_on(self, position: int, work: _Work, error: Exception, *, lost: Callable[[], bool]) -> bool:
+        """Try again what failed inside MDL, and park it where that does not help, or no more can be tried (`lost`).
+
+        Returns:
+            Whether it came to its end.
+
+        Raises:
+            JournalError: the journal takes nothing more.
+        """
+        attempt = max(self._state.attempts.get(position, 0), 1)
+        while True:
+            _log.error("event %d: its turn failed inside MDL; please report this", position, exc_info=error)
+            if attempt >= ATTEMPTS or lost():
+                break
+            attempt += 1
+            with self._apart(position, f"its turn failed inside MDL: {error!r}"):
+                await self.attempted({position: attempt}, error=repr(error))
+                await asyncio.sleep(RESTS[attempt - 2])
+                again = await _error(work)
+            if again is None:
+                return True
+            error = again
+        await self.park(position, reason=f"it failed inside MDL: {error!r}", attempts=attempt)
+        return False
+
+    async def alone(self, position: int, attempts: int, begin: _Work) -> bool:
+        """Take up a turn that had begun when the process ended, which it did `attempts` times; or park it.
+
+        Returns:
+            Whether it was taken up.
+        """
+        if attempts >= ATTEMPTS:
+            await self.park(
+                position, reason=f"the process ended {attempts} times while its turn ran", attempts=attempts
+            )
+            return False
+        with self._apart(position, "the process ended while its turn ran, so nothing else runs beside it"):
+            await self.attempted({position: attempts + 1})
+            await begin()
+            await self.attempted({position: 0})  # or it would be a suspect again until the cursor has come by
+        return True
+
+    async def park(self, position: int, *, reason: str, attempts: int) -> None:
+        """Set the turn of an event aside until a person answers."""
+        record = self._journal.at(position)
+        if record is None:  # its body may be gone by now, and with it what could be taken up again
+            return
+        event, head = event_of(record), self._journal.head
+        data = own.ParkedData(
+            position=position, type=event.type, reason=reason, attempts=attempts, action=event.causationid
+        )
+        made = own.parked_event(data, subject=event.subject, head=head, at=self._clock.now())
+        _log.error("event %d is parked: %s; `mdl parked` has it, to retry or drop", position, reason)
+        await self._plans.record([event_draft(made)])
+
+    @contextmanager
+    def _apart(self, position: int, reason: str) -> Generator[None]:
+        self.aside[position] = reason
+        try:
+            yield
+        finally:
+            self.aside.pop(position, None)
+
+
+async def _error(work: _Work) -> Exception | None:
+    try:
+        await work()
+    except JournalBroken:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever a turn raises is what it failed with
+        return error
+    return None
+
+
+def suspects(state: State, turned: AbstractSet[int]) -> dict[int, int]:
+    """Turns that were noted as taken up when the process ended, and have not ended: how often each was."""
+    if not state.running:
+        return {}
+    waiting = {one.event for one in (*state.open.values(), *state.wants.values())}
+    return {
+        position: count
+        for position, count in sorted(state.attempts.items())
+        if position in waiting
+        or position in state.retried
+        or (position > state.cursor and position not in turned and state.awaits_turn(position))
+    }
+
+
+def target(record: Record) -> int:
+    """The event whose turn the loop takes up for this one: itself, or the parked one that somebody retries."""
+    if record.type == own.TURN_RETRIED:
+        with suppress(msgspec.ValidationError):  # not made by this MDL
+            return msgspec.convert(event_of(record).data, own.AnswerData).position
+    return record.position
+
+
+def untried(records: Sequence[Record], state: State, *, turned: AbstractSet[int]) -> dict[int, int]:
+    """The events among records that wait for a turn and were not noted yet, each as taken up for the first time."""
+    booked = {own.TURN_ATTEMPTED, own.TURN_DROPPED}
+    events = [one for one in records if one.kind == "event" and one.type not in booked]
+    waiting = [one for one in events if one.position not in turned and state.awaits_turn(one.position)]
+    return {position: 1 for position in map(target, waiting) if position not in state.attempts}
