@@ -1,4 +1,4 @@
-"""What people can do: emit, set and change goals, approve and deny. One place; the doors add nothing.
+"""What people can do: emit, change goals, answer what waits or is parked. One place; the doors add nothing.
 
 Everything a person does is an event in the journal. So this works the same in the process that runs the loop, beside it
 through its control socket, and with no loop at all. Explaining is in `explain.py`, trying a goal in `rehearse.py`, what
@@ -18,7 +18,7 @@ from orchestrator.guard.grants import leave
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.journal import Journal
-from orchestrator.journal.state import Pending, State, goal_id
+from orchestrator.journal.state import Parked, Pending, State, goal_id
 from orchestrator.observed import Observed
 from orchestrator.orient.conditions import check_fields, compile_goal
 from orchestrator.replay import Difference, Replay, Replayed, Stretch, Vendors
@@ -223,7 +223,46 @@ class Control:
         """
         return await self._answer(own.APPROVAL_DENIED, action, by)
 
+    # ------------------------------------------------------------ parked turns
+
+    def parked(self) -> list[Parked]:
+        """Turns that were set aside, by position."""
+        return [one for _, one in sorted(self.state.parked.items())]
+
+    async def retry(self, position: int, *, by: str | None = None) -> Parked:
+        """Have the parked turn of the event at a position taken up again.
+
+        Raises:
+            MDLError: it is not parked, or somebody else has just answered.
+        """
+        return await self._unpark(own.TURN_RETRIED, position, by)
+
+    async def drop(self, position: int, *, by: str | None = None) -> Parked:
+        """Leave the parked turn of the event at a position undone, for good.
+
+        Raises:
+            MDLError: as `retry`.
+        """
+        return await self._unpark(own.TURN_DROPPED, position, by)
+
     # ------------------------------------------------------------ inside
+
+    async def _unpark(self, type_: str, position: int, by: str | None) -> Parked:
+        parked = self.state.parked.get(position)
+        if parked is None:
+            known = [f"#{one.data.position}" for one in self.parked()]
+            raise MDLError(f"the turn of #{position} is not parked; {_list('parked are', known)}")
+        made = own.answer_event(
+            type_,
+            position,
+            parked=parked.record,
+            by=by or getpass.getuser(),
+            subject=parked.subject,
+            at=self._clock.now(),
+        )
+        if (await self.journal.append([event_draft(made)]))[0] is None:
+            raise MDLError(f"somebody else has just answered for #{position}; look with `mdl parked list`")
+        return parked
 
     def _check_home(self, goal: Goal) -> list[str]:
         current = self.state.goals.get(goal.id)

@@ -15,6 +15,7 @@ from orchestrator.explanation import (
     Node,
     action_node,
     add_decision,
+    aside_node,
     event_node,
     gone_node,
     life,
@@ -158,6 +159,9 @@ class Explainer:
         if depth > _DEPTH:
             return node
         turns = self._turns(record.position)
+        node.children += self._aside(record.position)
+        if record.position in self._state.parked and not turns:
+            return node
         for turn in turns:
             node.children += [child async for child in self._touches(turn, depth)]
         touched = {goal_id(touch.goal) for turn in turns for touch in turn.touches}
@@ -170,6 +174,11 @@ class Explainer:
         else:
             node.children.append(Node(kind="turn", text="it waits for its turn", state="waiting"))
         return node
+
+    def _aside(self, position: int) -> list[Node]:
+        """That the event's turn was parked, and what people said to it."""
+        records = [record for record in self._reader.find(f"turn/{position}/") if record.source == own.SOURCE]
+        return [aside_node(record, event_of(record)) for record in records]
 
     async def _touches(self, turn: Turn, depth: int) -> AsyncIterator[Node]:
         judged = {judgement.action: judgement for judgement in turn.judgements}
@@ -201,7 +210,9 @@ class Explainer:
             node = action_node(msgspec.convert(event_of(made).data, own.ActionData), judgement)
         else:
             node = Node(kind="action", id=action.id, text=f"{action.tool} was not reached", state="not")
-            if action.id in self._state.open:
+            if action.id in self._state.open and self._state.open[action.id].event in self._state.parked:
+                node.text, node.state = f"{action.tool} was called, and its turn is parked", "stopped"
+            elif action.id in self._state.open:
                 node.text, node.state = f"{action.tool} runs, or the loop ended while it ran", "open"
         await self._consequences(action.id, node, depth=depth)
         return node

@@ -4,7 +4,7 @@ import json
 
 from msgspec import Struct
 
-from orchestrator.journal.own import ActionData
+from orchestrator.journal.own import TURN, TURN_PARKED, ActionData
 from orchestrator.types import Decision, Event, GoalVersion, Json, Judgement, Record, Touch
 
 _LONGEST = 160
@@ -62,6 +62,13 @@ def action_node(data: ActionData, judgement: Judgement | None = None) -> Node:
     if data.result is not None:
         node.facts["result"] = data.result
     return node
+
+
+def aside_node(record: Record, event: Event) -> Node:
+    """That a turn was parked, or what a person wanted of it then."""
+    data, word = event.data, record.type.removeprefix(TURN)
+    text = f"its turn was parked: {data['reason']}" if record.type == TURN_PARKED else f"{data['by']} {word} it"
+    return Node(kind="turn", id=event.id, position=record.position, text=text, state="stopped")
 
 
 def touch_node(touch: Touch) -> Node:

@@ -106,7 +106,7 @@ class Parking:
             position=position, type=event.type, reason=reason, attempts=attempts, action=event.causationid
         )
         made = own.parked_event(data, subject=event.subject, head=head, at=self._clock.now())
-        _log.error("event %d is parked: %s; `mdl parked` has it, to retry or drop", position, reason)
+        _log.error("event %d is parked: %s; `mdl parked list`, then retry or drop it", position, reason)
         await self._plans.record([event_draft(made)])
 
     @contextmanager

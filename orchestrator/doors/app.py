@@ -25,7 +25,9 @@ goals = typer.Typer(
 )
 sources = typer.Typer(no_args_is_help=True, help="Where events come from: install and remove change triggers.")
 journal = typer.Typer(no_args_is_help=True, help="What keeps the journal: its key, checkpoints, copies.")
+parked = typer.Typer(no_args_is_help=True, help="Turns that do not end and were set aside: list, retry, drop.")
 app.add_typer(goals, name="goal")
+app.add_typer(parked, name="parked")
 app.add_typer(sources, name="source")
 app.add_typer(journal, name="journal")
 

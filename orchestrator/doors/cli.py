@@ -4,10 +4,11 @@ Exit codes: 0 done, 1 refused or not found (`mdl replay`: something differs), 2 
 another or cannot be written.
 """
 
-from orchestrator.doors import commands, goal_commands, journal_commands, replay_commands
+from orchestrator.doors import commands, goal_commands, journal_commands, parked_commands, replay_commands
 from orchestrator.doors.app import app
 
-__all__ = ["commands", "goal_commands", "journal_commands", "main", "replay_commands"]  # importing them registers
+# importing them registers
+__all__ = ["commands", "goal_commands", "journal_commands", "main", "parked_commands", "replay_commands"]
 
 
 def main() -> None:

@@ -191,6 +191,7 @@ def status(config: Config = DEFAULT, *, json: AsJson = False) -> None:
                 "decided by": ", ".join(f"{name} {count}" for name, count in found.decided_by.items()),
                 "goals": f"{found.goals}, {found.paused} paused",
                 "waiting for a person": found.waiting,
+                **({"parked": f"{len(found.parked)} turns, see `mdl parked list`"} if found.parked else {}),
                 **_live_facts(live),
                 **{f"goal {row.id}": f"unserved: {', '.join(row.unserved)}" for row in goals if row.unserved},
             }
@@ -210,7 +211,8 @@ def _live_facts(live: dict[str, Any]) -> dict[str, Any]:
     if signed.get("position"):
         errors["newest checkpoint"] = f"#{signed['position']}, {signed['time']}"
     backlog = {"backlog": live["backlog"]} if live else {}
-    return {**backlog, **troubles, **down, **errors}
+    aside = {f"turn of #{one['position']}": f"set aside: {one['reason']}" for one in live.get("aside", ())}
+    return {**backlog, **aside, **troubles, **down, **errors}
 
 
 @app.command()

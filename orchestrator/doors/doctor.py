@@ -20,6 +20,7 @@ from orchestrator.settings import CheckpointSettings, Settings, SqliteSource, We
 from orchestrator.types import Goal
 
 _LOW_DISK = 1_000_000_000
+_LISTED = 5
 
 
 class Finding(Struct, frozen=True):
@@ -101,6 +102,10 @@ async def _live(file: Path, settings: Settings) -> AsyncIterator[Finding]:
     async with session(file) as here:
         status = await here.status()
         yield Finding("loop", well=True, text="runs" if status.running else "does not run; `mdl run` starts it")
+        if status.parked:
+            places = ", ".join(f"#{one.position}" for one in status.parked[:_LISTED])
+            text = f"{len(status.parked)} turns do not end: {places}; see `mdl parked list`, then retry or drop them"
+            yield Finding("parked", well=False, text=text)
         listing = await here.tools()
         for server in listing.servers:
             text = f"{server.tools} tools" if server.state == "up" else f"{server.state}: {server.reason}"

@@ -44,7 +44,7 @@ def application(
 
     async def healthz(request: Request) -> JSONResponse:  # noqa: ARG001  Starlette's signature
         found = await health()
-        return JSONResponse(found, status_code=200 if found["status"] == "ok" else 503)
+        return JSONResponse(found, status_code=503 if found["status"] == "full" else 200)
 
     gated = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the Gate stands before it
     door = mcp.streamable_http_app(stateless_http=True, json_response=True, transport_security=gated)

@@ -90,6 +90,7 @@ class Running:
             "url": self.url,
             "seconds": round(monotonic() - self._started, 1),
             "backlog": self.loop.backlog,
+            "aside": [{"position": at, "reason": reason} for at, reason in self.loop.parking.aside.items()],
             "sources": self.troubles,
             "servers": [msgspec.to_builtins(one) for one in self.toolbox.servers()],
             "errors": {goal: f"{count} times: {text}" for (goal, text), count in self.stages.orienting.errors.items()},
@@ -104,9 +105,10 @@ class Running:
         return {"position": last and last.position, "time": last and last.time, "troubles": troubles}
 
     async def health(self) -> dict[str, Json]:
-        """For `/healthz`: whether events are taken and decided."""
-        full = self.loop.backlog > self.settings.journal.max_backlog
-        return {"status": "full" if full else "ok", "backlog": self.loop.backlog}
+        """For `/healthz`: whether events are taken and decided; `degraded` where some turns are parked."""
+        full, parked = self.loop.backlog > self.settings.journal.max_backlog, sorted(self.loop.state.parked)
+        status = "full" if full else "degraded" if parked else "ok"
+        return {"status": status, "backlog": self.loop.backlog, "parked": parked}
 
     async def reload(self) -> list[str]:
         """Read the goals of mdl.toml again; a file that does not hold changes nothing.

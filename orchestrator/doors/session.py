@@ -19,6 +19,7 @@ from orchestrator.decide.wish import GoalDraft
 from orchestrator.doors.goal_views import GoalRow, rows
 from orchestrator.explanation import Explanation
 from orchestrator.journal.journal import Journal
+from orchestrator.journal.own import ParkedData
 from orchestrator.journal.state import State, ToolStats
 from orchestrator.models.model import Model
 from orchestrator.observe.attributes import event_type, text
@@ -70,6 +71,7 @@ class Status(Struct, omit_defaults=True, kw_only=True):
     goals: int
     paused: int
     waiting: int
+    parked: list[ParkedData] = []
     live: dict[str, Json] | None = None
 
 
@@ -270,6 +272,7 @@ class Session:
             goals=len(state.goals),
             paused=sum(version.paused for version in state.goals.values()),
             waiting=len(self.control.waiting()),
+            parked=[one.data for one in self.control.parked()],
             live=live,
         )
 

@@ -95,6 +95,8 @@ def record_line(record: Record) -> Text:
 def _about(record: Record) -> str:
     if not record.body:
         return f"{plain(record.id[:40])} (its body is gone)"
+    if record.type == own.TURN_PARKED:
+        return plain(f"#{event_of(record).data['position']} {event_of(record).data['reason']}")
     if record.kind != "event" or not record.type.startswith((own.ACTION, own.APPROVAL_REQUESTED)):
         return plain(record.id[:40])
     data = msgspec.convert(event_of(record).data, own.ActionData)
