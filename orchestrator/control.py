@@ -18,7 +18,7 @@ from orchestrator.guard.grants import leave
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.journal import Journal
-from orchestrator.journal.state import Parked, Pending, State, goal_id
+from orchestrator.journal.state import Held, Parked, Pending, State, goal_id
 from orchestrator.observed import Observed
 from orchestrator.orient.conditions import check_fields, compile_goal
 from orchestrator.replay import Difference, Replay, Replayed, Stretch, Vendors
@@ -222,6 +222,28 @@ class Control:
             MDLError: as `approve`.
         """
         return await self._answer(own.APPROVAL_DENIED, action, by)
+
+    def held(self) -> list[Held]:
+        """Actions whose outcome nobody knows and nobody has seen after, oldest first."""
+        return sorted(self.state.held.values(), key=lambda held: held.at)
+
+    async def settle(self, action: str, *, by: str | None = None) -> Held:
+        """Say that somebody has seen after an action whose outcome is unknown; nobody is told of it any more.
+
+        Raises:
+            MDLError: no such action, or more than one begins with this text.
+        """
+        known = self.held()
+        found = [held for held in known if held.data.action.startswith(action)]
+        if len(found) != 1 or not action:
+            which = "no unknown outcome begins" if not found else f"{len(found)} unknown outcomes begin"
+            raise MDLError(f"{which} with `{action}`; {_list('there are', [held.data.action[:12] for held in known])}")
+        (held,) = found
+        made = own.verdict_event(
+            own.SETTLED, held.data.action, by=by or getpass.getuser(), subject=held.subject, at=self._clock.now()
+        )
+        await self.journal.append([event_draft(made)])
+        return held
 
     # ------------------------------------------------------------ parked turns
 

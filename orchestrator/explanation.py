@@ -126,7 +126,8 @@ def _became(data: ActionData) -> str:
         case "waiting":
             return f"waits for a person: {data.error}"
         case "succeeded":
-            return f"succeeded in {data.seconds * 1000:.1f} ms"
+            told = f", as `{data.reconciled}` told" if data.reconciled else ""
+            return f"succeeded in {data.seconds * 1000:.1f} ms{told}"
         case "failed":
             return f"failed: {data.error}"
         case "unknown":

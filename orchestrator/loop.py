@@ -19,6 +19,7 @@ from orchestrator.act.toolbox import Toolbox
 from orchestrator.ahead import Ahead
 from orchestrator.causes import origin, planned, turns_of
 from orchestrator.clock import Clock
+from orchestrator.doubt import Doubt
 from orchestrator.errors import JournalBroken, JournalError
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft, event_of, turn_draft
@@ -36,7 +37,7 @@ from orchestrator.progress import Progress
 from orchestrator.settings import LoopSettings
 from orchestrator.telemetry import Timings
 from orchestrator.turn import Stages
-from orchestrator.types import Event, Json, Record, Touch, Want
+from orchestrator.types import Event, Goal, Json, Record, Touch, Want
 from orchestrator.wants import check, glance
 
 _log = logging.getLogger("mdl.loop")
@@ -64,7 +65,8 @@ class Loop:
         self.state, self.timings = load(journal), Timings()
         self._journal, self._toolbox, self._stages, self._clock = journal, toolbox, stages, clock
         self._settings = settings or LoopSettings()
-        self._plans = Plans(journal, toolbox, clock=clock, timings=self.timings)
+        doubt = Doubt(toolbox, self._goal)
+        self._plans = Plans(journal, toolbox, doubt=doubt, clock=clock, timings=self.timings)
         self._progress = Progress(self.state.cursor)
         self._marks = Marks(journal, self.state, self._progress, self._plans, spawn=self._spawn, every=snapshot_every)
         self.parking = Parking(journal, self.state, self._plans, clock=clock)
@@ -273,6 +275,11 @@ class Loop:
         await together([self._plans.carry_out(plan, event=cause, position=position) for plan in verdicts.plans])
         self._progress.finish(position)
         self._marks.due()
+
+    def _goal(self, name: str) -> Goal | None:
+        """A goal by a version's name, as it stands now."""
+        version = self.state.goals.get(goal_id(name))
+        return version and version.goal
 
     # ------------------------------------------------------------ beside the turns
 

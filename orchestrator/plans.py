@@ -10,6 +10,7 @@ from time import perf_counter
 
 from orchestrator.act.toolbox import Toolbox
 from orchestrator.clock import Clock
+from orchestrator.doubt import Doubt
 from orchestrator.errors import JournalBusy, JournalFull
 from orchestrator.guard.approval import EXPIRY
 from orchestrator.journal import own
@@ -25,29 +26,37 @@ PAUSE = 1.0
 class Plans:
     """Carries out plans against one toolbox, into one journal."""
 
-    def __init__(self, journal: Journal, toolbox: Toolbox, *, clock: Clock, timings: Timings) -> None:
+    def __init__(self, journal: Journal, toolbox: Toolbox, *, doubt: Doubt, clock: Clock, timings: Timings) -> None:
         """Share the loop's timings."""
         self._journal, self._toolbox, self._clock, self._timings = journal, toolbox, clock, timings
+        self._doubt = doubt
 
-    async def carry_out(self, plan: Sequence[Grant | Refusal], *, event: Event, position: int) -> None:
-        """Act on a plan whose first action is announced already. `event` stands at `position`."""
+    async def carry_out(
+        self, plan: Sequence[Grant | Refusal], *, event: Event, position: int, first: Outcome | None = None
+    ) -> None:
+        """Act on a plan whose first action is announced already. `event` stands at `position`.
+
+        `first` is the outcome of its first action, where that is not to be called.
+        """
         for index, verdict in enumerate(plan):
             following = plan[index + 1].action if index + 1 < len(plan) else None
             if isinstance(verdict, Refusal):
                 await self._refuse(verdict, event=event, position=position)
                 return
             began = perf_counter()
-            outcome = await self._toolbox.act(verdict)
+            outcome, first = first or await self._toolbox.act(verdict), None
+            if outcome.status == "unknown":
+                outcome = await self._doubt.settle(verdict, outcome)
             self._timings.add("act", perf_counter() - began)
             await self.conclude(outcome, event=event, position=position, following=following)
-            if outcome.status != "succeeded":
+            if not outcome.goes_on:
                 return
 
     async def conclude(self, outcome: Outcome, *, event: Event, position: int, following: Action | None) -> None:
         """Record an outcome, and in the same commit the announcement of the action that follows it."""
         made = own.outcome_event(outcome, cause=event, position=position, at=self._clock.now(), last=following is None)
         drafts = [outcome_draft(made, cause=position)]
-        if following and outcome.status == "succeeded":
+        if following and outcome.goes_on:
             drafts.append(intent_draft(following, key=event.key, cause=position))
         await self.record(drafts)
 

@@ -1,6 +1,6 @@
 """What a crash left behind: announced actions without an outcome, and what the crash rule makes of each.
 
-A repeatable tool is called again with the same key; what anything else did is `unknown`.
+A repeatable tool is called again with the same key; what anything else did is in doubt, which `doubt` settles.
 """
 
 import logging
@@ -89,7 +89,7 @@ async def _resume(plan: Plan, cut: Unfinished, *, toolbox: Toolbox, plans: Plans
     first = plan[0]
     if isinstance(first, Grant) and not await _may_repeat(first, toolbox):
         outcome = Outcome(action=first.action, status="unknown", error=_UNKNOWN, attempts=0)
-        await plans.conclude(outcome, event=cut.event, position=cut.position, following=None)
+        await plans.carry_out(plan, event=cut.event, position=cut.position, first=outcome)
         return
     await plans.carry_out(plan, event=cut.event, position=cut.position)
 

@@ -197,6 +197,12 @@ class ToolSettings(_Table):
     latency: Duration | None = None
     read_only: StrictBool | None = None
     idempotent: StrictBool | None = None
+    reconcile: str | None = Field(default=None, pattern=r"^[^\s.]+\.\S+$")
+    """The read-only tool, `server.tool`, that knows what became of a call without an answer.
+
+    It is asked with those of the call's arguments, and its `key`, that it takes by name. It answers
+    `{"done": true, "result": …}`, or `{"done": false}`, and the call is made again.
+    """
 
 
 class ServerSettings(_Table):
@@ -262,6 +268,15 @@ class Settings(_Table):
     schemas: dict[str, dict[str, Any]] = {}
     """JSON Schema of `data` by event type."""
     goals: tuple[Annotated[Goal, PlainValidator(lambda value: value)], ...] = ()
+
+    @model_validator(mode="after")
+    def _reconcilable(self) -> "Settings":
+        for name, server in self.servers.items():
+            for tool, said in server.tools.items():
+                if said.reconcile and (asked := said.reconcile.partition(".")[0]) not in self.servers:
+                    place = f"mcpServers.{name}.tools.{tool}.reconcile"
+                    raise ValueError(f"`{place}` names server `{asked}`, which [mcpServers] does not have")
+        return self
 
     def path(self, text: str) -> Path:
         """A path as written in the file, from the file's folder."""
@@ -350,5 +365,5 @@ def _lines(error: ValidationError) -> list[str]:
                 lines.append(f"`{where}` is {problem['input']!r:.40}; it must be {problem.get('ctx', {})['expected']}")
             case _:
                 reason = problem["msg"].removeprefix("Value error, ")
-                lines.append(f"`{where}`: {reason}")
+                lines.append(f"`{where}`: {reason}" if where else reason)
     return lines

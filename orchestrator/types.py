@@ -21,6 +21,7 @@ OWN = "dev.mdl."
 FoundBy = Literal["index", "meaning", "model"]
 DecidedBy = Literal["compiled", "fallback", "model"]
 Status = Literal["succeeded", "failed", "refused", "unknown"]
+OnUnknown = Literal["hold", "retry", "drop"]
 
 
 # ---------------------------------------------------------------- observe
@@ -162,6 +163,8 @@ class Goal(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, 
     `id` holds no white space, `@`, `/` or `#`: names of versions, actions and positions are made with those.
     `may` is the grant; without it a goal may call exactly the tools its `do` names. Durations are texts such as `90s`
     or `1h`. `on` left out means: found by meaning.
+    `on_unknown`: where nobody knows whether a call took effect, the plan ends and a person is told (`hold`), also where
+    calling again with the same key has not helped (`retry`), or the plan goes on (`drop`).
     """
 
     id: Annotated[str, Meta(pattern=r"^[^\s@/#]+$", max_length=100)]
@@ -177,6 +180,7 @@ class Goal(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, 
     decide: Literal["compiled", "model"] | None = None
     fallback: Literal["act", "clarify"] = "clarify"
     unsure: Literal["skip", "clarify"] = "skip"
+    on_unknown: OnUnknown = "hold"
     fresh: str | None = None
     weights: Weights = Weights()
     rate: Rate = Rate()
@@ -241,6 +245,7 @@ class Tool(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     cost in USD a call, latency in seconds, both as declared; `trusted` means that the server's own annotations
     (`read_only`, `idempotent`) are believed. What follows from them is asked of `harmless` and `repeatable`.
+    reconcile: the harmless tool that knows what became of a call.
     """
 
     name: str
@@ -251,6 +256,7 @@ class Tool(Struct, frozen=True, omit_defaults=True, kw_only=True):
     trusted: bool = False
     cost: float = 0.0
     latency: float = 0.0
+    reconcile: str | None = None
 
     @property
     def harmless(self) -> bool:
@@ -345,7 +351,10 @@ class Refusal(Struct, frozen=True, omit_defaults=True, tag="refusal", kw_only=Tr
 
 
 class Outcome(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What became of one Action. `seconds` is the time Act took, over `attempts` calls."""
+    """What became of one Action. `seconds` is the time Act took, over `attempts` calls.
+
+    reconciled: the tool that said, after the call, that it is done. on_unknown: what its goal wants of an unknown end.
+    """
 
     action: Action
     status: Status
@@ -353,6 +362,13 @@ class Outcome(Struct, frozen=True, omit_defaults=True, kw_only=True):
     error: str | None = None
     seconds: float = 0.0
     attempts: int = 1
+    reconciled: str | None = None
+    on_unknown: OnUnknown | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether what stands behind it in the plan is done."""
+        return self.status == "succeeded" or (self.status == "unknown" and self.on_unknown == "drop")
 
 
 # ---------------------------------------------------------------- turn

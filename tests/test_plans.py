@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from orchestrator.doubt import Doubt
 from orchestrator.errors import JournalBusy, JournalError, JournalFull
 from orchestrator.journal.drafts import cursor_draft
 from orchestrator.plans import Plans, together
@@ -29,7 +30,9 @@ class Refusing(MemoryJournal):
 
 
 def plans(journal: MemoryJournal) -> Plans:
-    return Plans(journal, FakeToolbox({}), clock=ManualClock(), timings=Timings())
+    toolbox = FakeToolbox({})
+    doubt = Doubt(toolbox, lambda _: None)
+    return Plans(journal, toolbox, doubt=doubt, clock=ManualClock(), timings=Timings())
 
 
 async def test_a_full_or_locked_journal_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

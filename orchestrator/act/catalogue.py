@@ -44,6 +44,7 @@ def _tool(server: str, listed: Listed, settings: ServerSettings) -> Tool:
         trusted=settings.trusted,
         cost=_number(meta.get(COST)) if said.cost is None else said.cost,
         latency=_number(meta.get(LATENCY)) if said.latency is None else said.latency,
+        reconcile=said.reconcile,
     )
 
 

@@ -4,12 +4,15 @@ import json as _json
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.doors.app import DEFAULT, AsJson, Config, app, run, sources, told
 from orchestrator.errors import EventError, MDLError
+
+if TYPE_CHECKING:
+    from orchestrator.journal.state import Held
 
 _BATCH = 256
 Id = Annotated[str, typer.Argument(help="An id, or its first characters.")]
@@ -191,6 +194,7 @@ def status(config: Config = DEFAULT, *, json: AsJson = False) -> None:
                 "decided by": ", ".join(f"{name} {count}" for name, count in found.decided_by.items()),
                 "goals": f"{found.goals}, {found.paused} paused",
                 "waiting for a person": found.waiting,
+                **({"outcomes nobody knows": f"{found.held}, see `mdl pending`"} if found.held else {}),
                 **({"parked": f"{len(found.parked)} turns, see `mdl parked list`"} if found.parked else {}),
                 **_live_facts(live),
                 **{f"goal {row.id}": f"unserved: {', '.join(row.unserved)}" for row in goals if row.unserved},
@@ -217,16 +221,16 @@ def _live_facts(live: dict[str, Any]) -> dict[str, Any]:
 
 @app.command()
 def pending(config: Config = DEFAULT, *, json: AsJson = False) -> None:
-    """List the actions that wait for a person."""
+    """List the actions that wait for a person, and those whose outcome nobody knows."""
     from orchestrator.clock import utc
     from orchestrator.doors import show
     from orchestrator.doors.sessions import session
 
     async def work() -> None:
         async with session(config) as here:
-            waiting = here.control.waiting()
+            waiting, held = here.control.waiting(), here.control.held()
         if json:
-            show.as_json(waiting)
+            show.as_json([*waiting, *held])
             return
         lines = [
             [
@@ -242,8 +246,35 @@ def pending(config: Config = DEFAULT, *, json: AsJson = False) -> None:
         show.table(
             ("action", "tool", "arguments", "goal", "subject", "until (UTC)"),
             lines,
-            empty="Nothing waits for a person.",
+            empty="Nothing waits for a person." if not held else "Nothing waits for leave.",
         )
+        if held:
+            show.console.print("\nNobody knows whether these took effect; see after each, then `mdl settle ACTION`:")
+            columns = ("action", "tool", "arguments", "goal", "subject", "since (UTC)", "because")
+            show.table(columns, [_doubtful(one) for one in held], empty="")
+
+    run(work)
+
+
+def _doubtful(held: "Held") -> list[Any]:
+    from orchestrator.clock import utc
+
+    data, since = held.data, utc(held.at).strftime("%Y-%m-%d %H:%M:%S")
+    return [data.action[:12], data.tool, data.arguments, data.goal, held.subject, since, data.error]
+
+
+@app.command()
+def settle(
+    action: Id, config: Config = DEFAULT, *, by: Annotated[str | None, typer.Option(help="Who says so.")] = None
+) -> None:
+    """Say that you have seen after an action whose outcome nobody knew."""
+    from orchestrator.doors import show
+    from orchestrator.doors.sessions import session
+
+    async def work() -> None:
+        async with session(config, write=True) as here:
+            held = await here.control.settle(action, by=by)
+        show.console.print(f"{held.data.tool} for {held.subject or held.data.goal} is settled.")
 
     run(work)
 

@@ -1,7 +1,7 @@
 """`mdl doctor`: tries once everything the settings name, and says how to mend what does not work."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -110,10 +110,25 @@ async def _live(file: Path, settings: Settings) -> AsyncIterator[Finding]:
         for server in listing.servers:
             text = f"{server.tools} tools" if server.state == "up" else f"{server.state}: {server.reason}"
             yield Finding(f"server {server.name}", well=server.state == "up", text=text)
+        for finding in _reconciles(listing):
+            yield finding
         for goal in settings.goals:
             yield _goal(here.control, goal, listing)
     if settings.model is not None:
         yield await _model(Ollama(settings.model, clock=SystemClock()))
+
+
+def _reconciles(listing: Listing) -> Iterator[Finding]:
+    known = {listed.tool.name: listed.tool for listed in listing.tools}
+    up = {server.name for server in listing.servers if server.state == "up"}
+    for tool in known.values():
+        if tool.reconcile is None or tool.reconcile.partition(".")[0] not in up:
+            continue
+        asked = known.get(tool.reconcile)
+        if asked is None or not asked.harmless:
+            wrong = "which there is not" if asked is None else "which no trusted server says is read-only"
+            text = f"`reconcile` names `{tool.reconcile}`, {wrong}, so it cannot be asked"
+            yield Finding(f"tool {tool.name}", well=False, text=text)
 
 
 def _goal(control: Control, goal: Goal, listing: Listing) -> Finding:

@@ -71,6 +71,7 @@ class Status(Struct, omit_defaults=True, kw_only=True):
     goals: int
     paused: int
     waiting: int
+    held: int = 0
     parked: list[ParkedData] = []
     live: dict[str, Json] | None = None
 
@@ -272,6 +273,7 @@ class Session:
             goals=len(state.goals),
             paused=sum(version.paused for version in state.goals.values()),
             waiting=len(self.control.waiting()),
+            held=len(self.control.held()),
             parked=[one.data for one in self.control.parked()],
             live=live,
         )

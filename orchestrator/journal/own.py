@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from orchestrator.clock import utc
-from orchestrator.types import OWN, Action, Event, Goal, GoalVersion, Json, Outcome, Refusal, Status
+from orchestrator.types import OWN, Action, Event, Goal, GoalVersion, Json, OnUnknown, Outcome, Refusal, Status
 
 GOAL_SET, GOAL_PAUSED, GOAL_RESUMED, GOAL_REMOVED = (
     f"{OWN}goal.{word}" for word in ("set", "paused", "resumed", "removed")
@@ -22,6 +22,7 @@ APPROVAL_VERDICTS = frozenset((APPROVAL_GRANTED, APPROVAL_DENIED, APPROVAL_EXPIR
 WANT_HELD, WANT_MISSED = f"{OWN}want.held", f"{OWN}want.missed"
 LOOP_STARTED, LOOP_STOPPED = f"{OWN}loop.started", f"{OWN}loop.stopped"
 CLARIFY = f"{OWN}decision.clarify"
+SETTLED = f"{OWN}doubt.settled"
 TURN = f"{OWN}turn."
 TURN_ATTEMPTED, TURN_PARKED, TURN_RETRIED, TURN_DROPPED = (
     f"{TURN}{word}" for word in ("attempted", "parked", "retried", "dropped")
@@ -61,10 +62,12 @@ class ActionData(Struct, frozen=True, omit_defaults=True, kw_only=True):
     event: int = 0
     expires: float = 0.0
     last: bool = False
+    reconciled: str | None = None
+    on_unknown: OnUnknown | None = None
 
 
 class VerdictData(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Data of `dev.mdl.approval.granted`, `.denied` and `.expired`."""
+    """Data of `dev.mdl.approval.granted`, `.denied` and `.expired`, and of `dev.mdl.doubt.settled`."""
 
     action: str
     by: str = ""
@@ -136,6 +139,8 @@ def outcome_event(outcome: Outcome, *, cause: Event, position: int, at: float, l
         attempts=outcome.attempts,
         event=position,
         last=last,
+        reconciled=outcome.reconciled,
+        on_unknown=outcome.on_unknown,
     )
     return _caused(f"{ACTION}{outcome.status}", action, cause, data, at=at)
 

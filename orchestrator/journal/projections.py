@@ -17,6 +17,7 @@ from orchestrator.journal.drafts import cursor_of, event_of, intent_of, turn_of
 from orchestrator.journal.state import (
     Before,
     GoalStats,
+    Held,
     Open,
     OpenWant,
     Parked,
@@ -40,6 +41,7 @@ from orchestrator.types import (
 
 _KEPT_LINEAGES = 20_000
 KEPT_TYPES = 10_000
+KEPT_HELD = 10_000
 SWEEP = 4096
 
 
@@ -149,7 +151,7 @@ def count_attempts(state: State, turns: Iterable[tuple[int, int]]) -> None:
 def _fold_own(state: State, event: Event, record: Record) -> None:
     match event.type:
         case _ if event.type.startswith(own.ACTION):
-            _fold_outcome(state, msgspec.convert(event.data, own.ActionData), record)
+            _fold_outcome(state, msgspec.convert(event.data, own.ActionData), event, record)
         case own.GOAL_SET | own.GOAL_PAUSED | own.GOAL_RESUMED | own.GOAL_REMOVED:
             _fold_goal(state, event, record.position)
         case own.APPROVAL_REQUESTED:
@@ -162,6 +164,8 @@ def _fold_own(state: State, event: Event, record: Record) -> None:
             _fold_want(state, msgspec.convert(event.data, own.WantData))
         case _ if event.type.startswith(own.TURN):
             _fold_attempt(state, event, record)
+        case own.SETTLED:
+            state.held.pop(msgspec.convert(event.data, own.VerdictData).action, None)
         case own.LOOP_STARTED | own.LOOP_STOPPED:
             state.running = event.type == own.LOOP_STARTED
         case _:
@@ -188,7 +192,7 @@ def _fold_goal(state: State, event: Event, position: int) -> None:
             del state.wants[want.action]
 
 
-def _fold_outcome(state: State, data: own.ActionData, record: Record) -> None:
+def _fold_outcome(state: State, data: own.ActionData, event: Event, record: Record) -> None:
     state.open.pop(data.action, None)
     match data.status:
         case "refused":
@@ -202,6 +206,7 @@ def _fold_outcome(state: State, data: own.ActionData, record: Record) -> None:
             state.counts.failed += 1
         case _:
             state.counts.unknown += 1
+            _hold(state, data, event, record)
     stats = state.tools.setdefault(data.tool, ToolStats())
     stats.calls += 1
     stats.failures += data.status != "succeeded"
@@ -209,6 +214,13 @@ def _fold_outcome(state: State, data: own.ActionData, record: Record) -> None:
     version = state.goals.get(goal_id(data.goal))
     if data.last and data.status == "succeeded" and version and version.name == data.goal and version.goal.want:
         state.wants[data.action] = OpenWant(data.action, data.goal, data.event, record.at)
+
+
+def _hold(state: State, data: own.ActionData, event: Event, record: Record) -> None:
+    if data.on_unknown in {"hold", "retry"}:
+        state.held[data.action] = Held(msgspec.structs.replace(data, result=None), event.subject, record.at)
+        if len(state.held) > KEPT_HELD:
+            state.held.pop(next(iter(state.held)))
 
 
 def _fold_answer(state: State, type_: str, verdict: own.VerdictData) -> None:

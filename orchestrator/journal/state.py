@@ -29,6 +29,14 @@ class Pending(Struct, frozen=True):
     granted_by: str | None = None
 
 
+class Held(Struct, frozen=True):
+    """An action whose outcome nobody knows, until a person has seen after it. `at` in epoch seconds."""
+
+    data: own.ActionData
+    subject: str | None
+    at: float
+
+
 class OpenWant(Struct, frozen=True):
     """A want that is still to be checked, for the event at `event`, since `since` (epoch seconds)."""
 
@@ -105,6 +113,7 @@ class State(Struct):
     rates: dict[str, list[float]] = {}
     open: dict[str, Open] = {}
     pending: dict[str, Pending] = {}
+    held: dict[str, Held] = {}
     wants: dict[str, OpenWant] = {}
     lineages: dict[str, tuple[str, ...]] = {}
     observed: dict[str, Observed] = {}

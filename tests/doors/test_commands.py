@@ -212,8 +212,8 @@ def test_what_cannot_be_done_is_one_line_and_an_exit_code(
 EVERY = [
     ("run",), ("emit", "t"), ("tail",), ("why", "t"), ("goal", "list"), ("goal", "show", "g"), ("goal", "set", "x"),
     ("goal", "test", "g"), ("goal", "pause", "g"), ("goal", "resume", "g"), ("goal", "remove", "g"), ("goal", "export"),
-    ("tools",), ("status",), ("pending",), ("approve", "a"), ("deny", "a"), ("parked", "list"), ("parked", "retry", "1"),
-    ("parked", "drop", "1"), ("verify",), ("source", "install", "s"),
+    ("tools",), ("status",), ("pending",), ("settle", "a"), ("approve", "a"), ("deny", "a"), ("parked", "list"),
+    ("parked", "retry", "1"), ("parked", "drop", "1"), ("verify",), ("source", "install", "s"),
     ("source", "remove", "s"),
 ]  # fmt: skip
 

@@ -105,3 +105,68 @@ def test_after_a_clean_stop_the_journal_says_so_and_nothing_is_noted(place: Plac
             assert loop.stop()[0] == 0
     types = [event.type for event in place.events() if event.type.startswith((own.TURN, own.OWN + "loop."))]
     assert types == [own.LOOP_STARTED, own.LOOP_STOPPED] * 2
+
+
+PAYING = '''
+import asyncio, os
+from pathlib import Path
+from orchestrator.act.action import action
+
+@action()
+async def pay(id: str) -> str:
+    """Pay, and give no answer."""
+    Path("paid").write_text(id)
+    await asyncio.Event().wait()
+    return id
+
+@action(read_only=True)
+async def paid(key: str) -> dict:
+    """Look into the books."""
+    return {"done": True, "result": "paid " + Path("paid").read_text()} if os.environ.get("OPEN") else {}
+'''
+PAY = """
+[mcpServers.bank]
+module = "bank"
+tools.pay.reconcile = "bank.paid"
+[[goals]]
+id = "pay"
+text = "Pay."
+on = ["pay"]
+do = [{ tool = "bank.pay", args = { id = "=event.id" } }]
+"""
+
+
+def killed_while_paying(place: Place) -> None:
+    (place.folder / "bank.py").write_text(PAYING, encoding="utf-8")
+    place.mdl("emit", "pay", "--id", "p", "--subject", "ann")
+    with place.running() as loop:
+        until((place.folder / "paid").exists, "it pays")
+        loop.process.kill()
+        loop.process.wait(10)
+
+
+@pytest.mark.timeout(60)
+def test_a_call_that_a_kill_cut_off_is_asked_about_through_mcp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPEN", "1")
+    place = Place(tmp_path / "place", NOTIFY + PAY)
+    killed_while_paying(place)
+    with place.running():
+        (outcome,) = place.happened(own.SUCCEEDED)
+    assert outcome.data["result"] == "paid p"
+    assert "succeeded in 0.0 ms, as `bank.paid` told" in place.mdl("why", "p")
+
+
+@pytest.mark.timeout(60)
+def test_a_call_nobody_knows_the_end_of_is_shown_until_somebody_settles_it(tmp_path: Path) -> None:
+    place = Place(tmp_path / "place", NOTIFY + PAY)
+    killed_while_paying(place)
+    with place.running():
+        (outcome,) = place.happened(f"{own.ACTION}unknown")
+        action: str = outcome.data["action"]
+        assert "1, see `mdl pending`" in place.mdl("status")
+        (held,) = place.json("pending")
+        assert (held["data"]["action"], held["data"]["status"]) == (action, "unknown")
+        assert "Nobody knows whether these took effect" in place.mdl("pending")
+        assert "bank.pay for ann is settled" in place.mdl("settle", action[:8], "--by", "bob")
+        assert place.mdl("pending") == "Nothing waits for a person.\n"
+    assert "no unknown outcome begins with" in place.mdl("settle", action[:8], code=1)
