@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Iterable
@@ -231,6 +232,7 @@ CHILD = """
 import asyncio, os, sys
 from pathlib import Path
 from orchestrator.clock import SystemClock
+from orchestrator.journal import own
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.types import Rate
 from tests.loops import Tools, call, emit, event, goal, living, set_goals
@@ -247,6 +249,7 @@ async def main():
         if not journal.head:
             await set_goals(journal, goal(rate=Rate(actions=10**6)))
         async with living(journal, Tools(act=write), clock=SystemClock(), snapshot_every=50) as life:
+            await emit(journal, own.loop_event(own.LOOP_STARTED, at=SystemClock().now(), data={}))
             for n in range(journal.head, 1_000_000_000):
                 await emit(journal, event(f"{n}/{os.getpid()}", subject=f"customer/{n % 7}"))
                 os.write(1, b"%d/%d\\n" % (n, os.getpid()))
@@ -283,8 +286,57 @@ async def test_killed_at_any_moment_every_acknowledged_event_is_decided_once_and
             record.position for record in journal.read(limit=100_000, kind="event") if record.type == "shop.order"
         ]
         assert plain(life.state) == plain(folded(journal))
+        assert not life.state.parked
     written = ledger.read_text(encoding="utf-8").split()
     assert set(written) == set(shops)
     assert len(written) <= len(shops) + 3 * 7  # at most what ran at each of the three deaths was done once more
     with SqliteReader(path) as reader:
         assert verify(path).records == reader.head
+
+
+DYING = """
+import os, sqlite3, sys
+from functools import partial
+from pathlib import Path
+from orchestrator.journal import schema
+
+class Dying(sqlite3.Connection):
+    def execute(self, statement, *more):
+        if statement == "DIE":
+            os.abort()
+        return super().execute(statement, *more)
+
+schema.sqlite3.connect = partial(sqlite3.connect, factory=Dying)
+schema.STEPS = (*schema.STEPS, ("CREATE TABLE tomorrow (x)", "DELETE FROM records", "DIE"))
+schema.FORMAT = len(schema.STEPS)
+schema.open_to_write(Path(sys.argv[1]))
+"""
+
+
+def dies_while_it_migrates(path: Path) -> None:
+    child = subprocess.run([sys.executable, "-c", DYING, str(path)], cwd=ROOT, check=False, stderr=subprocess.DEVNULL)
+    assert child.returncode == -signal.SIGABRT
+
+
+async def test_killed_while_the_format_is_migrated_the_journal_is_as_it_was(path: Path) -> None:
+    async with opened(path) as journal:
+        await set_goals(journal, goal())
+        await emit(journal, event("1"))
+    dies_while_it_migrates(path)
+    async with another(path, Tools(act=echo)) as (journal, _):
+        assert outcomes(journal) == ["succeeded t.act(1)"]
+
+
+async def test_a_damaged_snapshot_only_makes_the_start_longer(path: Path) -> None:
+    async with opened(path) as journal:
+        await set_goals(journal, goal())
+        async with living(journal, Tools(act=echo)) as life:
+            await emit(journal, event("1"))
+            await life.idle()
+            await life.stop()
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE snapshots SET body = substr(body, 1, length(body) / 2)")
+    other.close()
+    async with another(path, Tools(act=echo)) as (journal, life):
+        assert outcomes(journal) == ["succeeded t.act(1)"]
+        assert plain(life.state) == plain(folded(journal))

@@ -125,8 +125,9 @@ class Retention:
 
 
 def needed(reader: Reader, state: State) -> set[int]:
-    """Positions of records whose bodies a projection's open actions, approvals and wants go back to."""
+    """Positions of records whose bodies a projection's open actions, approvals, wants and parked turns go back to."""
     events = {one.event for one in state.open.values()} | {one.event for one in state.wants.values()}
+    events |= state.parked.keys() | state.retried.keys()
     found: set[int] = set()
     for action, pending in state.pending.items():
         events.add(pending.data.event)

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
 
+import pytest
 from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
+from orchestrator import parking
 from orchestrator.errors import JournalFull
 from orchestrator.journal import own, projections
 from orchestrator.journal.drafts import event_draft, turn_draft
@@ -24,8 +26,10 @@ from orchestrator.types import (
     Draft,
     Event,
     GoalVersion,
+    Grant,
     Json,
     Judgement,
+    Outcome,
     Record,
     Situation,
     Touch,
@@ -58,9 +62,12 @@ from tests.loops import (
 
 # ---------------------------------------------------------------- whole histories
 
-STEPS = ("emit", "emit", "emit", "release", "release", "clock", "edit", "toggle", "remove", "approve", "crash", "stop")
+STEPS = (
+    *("emit", "emit", "emit", "release", "release", "clock", "edit", "toggle", "remove", "approve", "crash", "stop"),
+    *("fail", "doubt", "retry", "drop", "settle"),
+)
 GOALS = (
-    goal("plan", do=(call("t.act"), call("t.more")), budget=Budget(actions=9)),
+    goal("plan", do=(call("t.act"), call("t.more")), budget=Budget(actions=9), on_unknown="drop"),
     goal("window", window=Window(count=2, within="1h", once_within="5s", by="'all'")),
     goal("asking", on="shop.*", approve=("t.more",), do=(call("t.act"), call("t.more"), call("t.gone"))),
     goal("wanting", on="shop.other", want=Want(holds="true", see={"x": Call("t.see")})),
@@ -85,19 +92,35 @@ class Lagging(MemoryJournal):
         return await super().append(drafts, positions=positions, reserved=reserved)
 
 
+class Unsure(Tools):
+    """Tools of which the next few calls leave no answer."""
+
+    doubts = 0
+
+    async def act(self, grant: Grant) -> Outcome:
+        if self.doubts:
+            self.doubts -= 1
+            return Outcome(action=grant.action, status="unknown", error="no answer came")
+        return await super().act(grant)
+
+
 class World:
-    """Tools that end when they are let, goals that change, people who answer."""
+    """Tools that end when they are let, or fail, goals that change, people who answer."""
 
     def __init__(self, seed: int) -> None:
         self.clock = ManualClock(START)
         self.journal = Lagging(clock=self.clock, seed=seed)
-        self.tools = Tools(act=self._call, more=self._call, see=self._call)
+        self.tools = Unsure(act=self._call, more=self._call, see=self._call)
+        self.failures = 0
         self.running: list[asyncio.Event] = []
         self.free = False
         self.emitted = 0
         self.versions = Counter({one.id: 1 for one in GOALS})
 
     async def _call(self, arguments: dict[str, Json]) -> Json:
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("a bug in a tool")
         gate = asyncio.Event()
         self.running.append(gate)
         if not self.free:
@@ -128,24 +151,53 @@ class World:
                 type_ = own.APPROVAL_DENIED if number % 4 == 0 else own.APPROVAL_GRANTED
                 await answer(self.journal, type_, asked[number % len(asked)], at=at)
             case _:
-                pass
+                await self.trouble(what, number, at=at)
         for _ in range(number):  # how far the others come before the next step
             await asyncio.sleep(0)
+
+    async def trouble(self, what: str, number: int, *, at: float) -> None:
+        match what:
+            case "fail":
+                self.failures = number
+            case "doubt":
+                self.tools.doubts = number % 3
+            case "retry" | "drop":
+                await self.respond(own.TURN_RETRIED if what == "retry" else own.TURN_DROPPED)
+            case "settle" if held := list(folded(self.journal).held):
+                await answer(self.journal, own.SETTLED, held[number % len(held)], at=at)
+            case _:
+                pass
+
+    async def respond(self, type_: str) -> None:
+        """Answer for every parked turn."""
+        for position, one in folded(self.journal).parked.items():
+            made = own.answer_event(
+                type_, position, parked=one.record, by="ann", subject=one.subject, at=self.clock.now()
+            )
+            await emit(self.journal, made)
+
+    async def mark(self, type_: str) -> None:
+        """Say that a loop began, or has ended by itself."""
+        await emit(self.journal, own.loop_event(type_, at=START + self.journal.head, data={}))
 
     async def life(self, steps: Sequence[tuple[str, int]]) -> None:
         """One life of the loop; a snapshot is taken whenever one can be."""
         self.running.clear()
         async with living(self.journal, self.tools, clock=self.clock, snapshot_every=1, drain="1ms") as one:
+            await self.mark(own.LOOP_STARTED)
             for what, number in steps:
                 await self.step(what, number)
                 if what == "stop":
                     await one.stop()
+                    await self.mark(own.LOOP_STOPPED)
         assert plain(load(self.journal)) == plain(folded(self.journal))
 
     async def end(self) -> Life:
         """A last life in which everything comes to its end."""
-        self.free = True
+        self.free, self.failures, self.tools.doubts = True, 0, 0
         async with living(self.journal, self.tools, clock=self.clock, snapshot_every=7) as one:
+            await one.idle()
+            await self.respond(own.TURN_RETRIED)
             await one.idle()
             await until(lambda: not one.state.wants and not one.loop.backlog)
         return one
@@ -166,6 +218,7 @@ def test_live_from_a_snapshot_and_from_the_first_record_the_state_is_the_same(
     seed: int, steps: list[tuple[str, int]]
 ) -> None:
     async def history() -> None:
+        stack.setattr(parking, "RESTS", (0, 0))
         world = World(seed)
         await set_goals(world.journal, *GOALS)
         for life in lives(steps):
@@ -173,13 +226,15 @@ def test_live_from_a_snapshot_and_from_the_first_record_the_state_is_the_same(
         last = await world.end()
         assert plain(last.state) == plain(folded(world.journal)) == plain(load(world.journal))
         assert not last.state.open
+        assert not last.state.parked
         once = Counter(turn.event for turn in turns(world.journal))
         assert set(once.values()) <= {1}
         ended = Counter(one.causationid for one in events(world.journal, own.ACTION))
         assert set(ended.values()) <= {1}
         assert len(outcomes(world.journal)) == sum(ended.values())
 
-    asyncio.run(history())
+    with pytest.MonkeyPatch.context() as stack:
+        asyncio.run(history())
 
 
 # ---------------------------------------------------------------- turns, folded in any order
