@@ -177,8 +177,8 @@ class Explainer:
 
     def _aside(self, position: int) -> list[Node]:
         """That the event's turn was parked, and what people said to it."""
-        records = [record for record in self._reader.find(f"turn/{position}/") if record.source == own.SOURCE]
-        return [aside_node(record, event_of(record)) for record in records]
+        found = self._reader.find(f"turn/{position}/")
+        return [aside_node(one, event_of(one)) for one in found if one.source == own.SOURCE and one.body]
 
     async def _touches(self, turn: Turn, depth: int) -> AsyncIterator[Node]:
         judged = {judgement.action: judgement for judgement in turn.judgements}
