@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from orchestrator.clock import Clock
-from orchestrator.errors import CheckpointError
+from orchestrator.errors import CheckpointError, JournalError
 from orchestrator.journal.checkpoint import Checkpoint, sign
 from orchestrator.journal.journal import Reader
 from orchestrator.journal.places import Place
@@ -72,8 +72,11 @@ class Notary:
 
     async def _run(self) -> None:
         while True:
-            if self._due():
-                await self.seal()
+            try:
+                if self._due():
+                    await self.seal()
+            except JournalError as error:
+                _log.warning("no checkpoint was made: %s", error)
             await asyncio.sleep(min(_LOOK, self._every))
 
     def _due(self) -> bool:
@@ -88,6 +91,8 @@ class Notary:
             trouble = None
         except CheckpointError as error:
             trouble = str(error)
+        except Exception as error:  # noqa: BLE001  whatever a place meets, the loop and the other places go on
+            trouble = f"it failed inside MDL ({type(error).__name__}); please report this"
         if trouble != self.troubles[place.name]:
             _log.warning("checkpoints to %s: %s", place.name, trouble or "are taken again")
         self.troubles[place.name] = trouble

@@ -60,6 +60,8 @@ class Retention:
                 await self.once()
             except JournalError as error:  # a full disk, or a lock: what could not go now goes later
                 _log.warning("the journal was not trimmed: %s", error)
+            except Exception:  # noqa: BLE001  the loop goes on, whatever keeps its journal from being trimmed
+                _log.exception("the journal was not trimmed, which failed inside MDL; please report this")
             await asyncio.sleep(min(LOOK, (self._keep.seconds or LOOK) / 4))
 
     async def once(self) -> None:

@@ -77,6 +77,18 @@ async def test_so_many_records_are_signed_however_soon(monkeypatch: pytest.Monke
         await until(lambda: place.kept == [1, 4])
 
 
+async def test_a_place_that_fails_inside_stops_nobody() -> None:
+    class Failing(Kept):
+        async def keep(self, checkpoint: Checkpoint) -> None:
+            raise RuntimeError(checkpoint.position)
+
+    well = Kept("well")
+    async with signing(Failing("failing"), well) as journal:
+        for n in range(1, 3):
+            await journal.append([event(f"a{n}")])
+            await until(lambda n=n: well.kept[-1:] == [n])
+
+
 async def test_a_place_that_is_away_gets_the_next_one_and_keeps_nobody_waiting() -> None:
     well, away = Kept("well"), Kept("away")
     away.away = True
