@@ -14,4 +14,5 @@ def test_three_kills_under_load_lose_nothing_and_double_nothing(tmp_path: Path) 
     assert not troubles, "\n".join(troubles)
     assert (found["kills"], found["lost"], found["doubled"]) == (3, 0, 0)
     assert found["acknowledged"] > 0
-    assert [line.split()[0] for line in said] == ["kill"] * 3 + ["at"]
+    told = [line.split()[0] for line in said if not line.startswith("parked:")]  # three kills may hit the same turn
+    assert told == ["kill"] * 3 + ["at"]
