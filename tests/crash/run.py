@@ -136,7 +136,7 @@ class Run:
 
     def _answer(self, living: Living, person: Beside) -> None:
         deadline = time.monotonic() + 60
-        while json.loads(self.place.mdl("pending", "--json").stdout):
+        while any(one["data"]["status"] == "waiting" for one in json.loads(self.place.mdl("pending", "--json").stdout)):
             if time.monotonic() > deadline:
                 raise StuckError("something always waits for a person")
             time.sleep(0.2)
