@@ -26,7 +26,7 @@ from tests.crash.place import MDL, Place, made
 from tests.crash.points import NEEDS_WORK, POINTS
 
 Say = Callable[[str], None]
-START, LIFE, PATIENCE = 1.2, 1.5, 30.0
+START, LIFE, PATIENCE = 1.2, 1.5, 60.0
 """Seconds within which a loop that starts is killed (one time in four), one that is up, and one that has a point."""
 
 
