@@ -25,8 +25,9 @@ WEIGHTS = {
 PAUSE = 0.05
 BURSTS, BURST = 0.03, 40
 """How often what is sent is a batch, and of how many events: more than can be decided at once."""
-PATIENCE = 3.0
-"""A pause is longer by so many times what the answer took, or a slow machine would be given ever more to do."""
+PATIENCE, LONGEST = 3.0, 2.0
+"""A pause is longer by so many times what the answer took, or a slow machine would be given ever more to do; at most
+so many seconds."""
 
 
 class Connection:
@@ -43,7 +44,7 @@ class Connection:
             burst = self._chance.random() < BURSTS
             began = time.monotonic()
             self._send([self._event() for _ in range(BURST if burst else 1)])
-            time.sleep(self._chance.uniform(0, 2 * PAUSE) + PATIENCE * (time.monotonic() - began))
+            time.sleep(self._chance.uniform(0, 2 * PAUSE) + min(PATIENCE * (time.monotonic() - began), LONGEST))
 
     def _event(self) -> dict[str, Any]:
         self._sent += 1
