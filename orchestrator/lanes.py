@@ -30,6 +30,11 @@ class Lanes:
         return self._waiting
 
     @property
+    def running(self) -> int:
+        """Works that run."""
+        return len(self._running) - len(self._resting)
+
+    @property
     def full(self) -> bool:
         """Whether another work has to wait for room."""
         return self._waiting >= self._depth

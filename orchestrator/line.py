@@ -35,6 +35,12 @@ class Line:
         self._orienting, self._ahead, self._spawn = orienting, ahead, spawn
         self._room = asyncio.Semaphore(most)
         self._last: dict[Hashable, asyncio.Future[None]] = {}
+        self._waiting = 0
+
+    @property
+    def waiting(self) -> int:
+        """Events that wait here."""
+        return self._waiting
 
     @property
     def busy(self) -> bool:
@@ -71,6 +77,7 @@ class Line:
         self, position: int, names: Iterable[Hashable], sighting: Sighting | None, then: Callable[[], None]
     ) -> None:
         await self._room.acquire()
+        self._waiting += 1
         mine = asyncio.get_running_loop().create_future()
         before = {self._last[name] for name in names if name in self._last}
         self._last.update(dict.fromkeys(names, mine))
@@ -95,4 +102,5 @@ class Line:
             for name in names:
                 if self._last.get(name) is mine:
                     del self._last[name]
+            self._waiting -= 1
             self._room.release()

@@ -14,6 +14,8 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from time import perf_counter
 
+from msgspec import Struct
+
 from orchestrator import recovery
 from orchestrator.act.toolbox import Toolbox
 from orchestrator.ahead import Ahead
@@ -42,6 +44,14 @@ from orchestrator.wants import check, glance
 
 _log = logging.getLogger("mdl.loop")
 _Work = Callable[[], Coroutine[None, None, None]]
+
+
+class Queues(Struct, frozen=True):
+    """Events that wait in the line for a `let` or for one before them, turns that wait in the lanes, and that run."""
+
+    line: int = 0
+    lanes: int = 0
+    running: int = 0
 
 
 class Loop:
@@ -85,6 +95,20 @@ class Loop:
     def backlog(self) -> int:
         """Records that were not read yet, and events that are not finished."""
         return self._journal.head - self._progress.reached + self._progress.running
+
+    @property
+    def oldest(self) -> int | None:
+        """Position of the oldest record that the backlog counts; None where it counts none."""
+        unread = self._progress.reached + 1
+        return self._progress.oldest or (unread if unread <= self._journal.head else None)
+
+    @property
+    def queues(self) -> Queues:
+        """Where the events wait that have begun and are not finished."""
+        if not self._progress.running:
+            return Queues()  # perhaps there are no lanes yet
+        running = self._lanes.running
+        return Queues(line=self._line.waiting, lanes=self._lanes.waiting - running, running=running)
 
     def stop(self) -> None:
         """Take no more turns; let the running ones end."""

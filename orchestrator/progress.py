@@ -34,6 +34,11 @@ class Progress:
         """How many have begun, and are neither finished nor left."""
         return len(self._running)
 
+    @property
+    def oldest(self) -> int | None:
+        """The first position that has begun, and is neither finished nor left."""
+        return min(self._running, default=None)
+
     def read(self, position: int, *, event: bool = True) -> None:
         """A record was read. Only an event moves `through`, or each cursor record would ask for the next."""
         self._read = max(self._read, position)

@@ -31,6 +31,7 @@ def test_through_stands_right_before_the_first_event_that_is_not_finished(data: 
                 left.add(position)
         assert progress.through == min([seen, *(position - 1 for position in open_ | left)])
         assert (progress.reached, progress.running) == (seen, len(open_))
+        assert progress.oldest == min(open_, default=None)
 
 
 def test_what_is_taken_up_at_a_start_holds_back_though_it_begins_before_older_events() -> None:

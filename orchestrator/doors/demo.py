@@ -192,19 +192,15 @@ async def _produce(folder: Path, seed: int, seconds: float, *, url: str, key: st
 
 
 def _summary(live: Running) -> Summary:
-    counts = live.loop.state.counts
+    found = live.figures()
+    totals = found.totals
     return Summary(
-        events=counts.events,
-        turns=counts.turns,
-        actions={
-            "succeeded": counts.succeeded,
-            "failed": counts.failed,
-            "refused": counts.refused,
-            "unknown": counts.unknown,
-        },
-        decided_by=counts.decided_by,
-        refusals=counts.refusals,
-        latency_ms=live.loop.timings.quantiles(),
+        events=totals.events,
+        turns=totals.turns,
+        actions=totals.actions,
+        decided_by=totals.decided_by,
+        refusals=totals.refusals,
+        latency_ms=found.latency_ms,
         journal={"records": live.journal.head, "verified": False},
     )
 

@@ -24,8 +24,9 @@ from orchestrator.doors.mcp import server
 from orchestrator.doors.session import Parts, Session, control
 from orchestrator.doors.sessions import own as own_journal
 from orchestrator.errors import JournalError, JournalFull, MDLError
+from orchestrator.figures import Figures, figures
 from orchestrator.journal import own
-from orchestrator.journal.control_socket import serve
+from orchestrator.journal.control_socket import Call, serve
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.remote import SOCKET, calls_of
 from orchestrator.journal.retention import Retention
@@ -85,18 +86,30 @@ class Running:
 
     async def status(self) -> dict[str, Json]:
         """What the running loop says of itself."""
+        found = self.figures()
         return {
             "pid": os.getpid(),
             "url": self.url,
-            "seconds": round(monotonic() - self._started, 1),
-            "backlog": self.loop.backlog,
+            "seconds": round(found.seconds, 1),
+            "backlog": found.backlog,
             "aside": [{"position": at, "reason": reason} for at, reason in self.loop.parking.aside.items()],
-            "sources": self.troubles,
+            "sources": found.sources,
             "servers": [msgspec.to_builtins(one) for one in self.toolbox.servers()],
             "errors": {goal: f"{count} times: {text}" for (goal, text), count in self.stages.orienting.errors.items()},
             "checkpoint": self._checkpoint(),
-            "latency_ms": msgspec.to_builtins(self.loop.timings.quantiles()),
+            "latency_ms": msgspec.to_builtins(found.latency_ms),
         }
+
+    def figures(self) -> Figures:
+        """What it does now, in numbers."""
+        seconds = monotonic() - self._started
+        return figures(
+            self.control, self.loop, self.journal, now=self._clock.now(), seconds=seconds, sources=self.troubles
+        )
+
+    async def numbers(self) -> Json:
+        """`figures` for the control socket."""
+        return msgspec.to_builtins(self.figures())
 
     def _checkpoint(self) -> dict[str, Json] | None:
         if self.notary is None:
@@ -151,9 +164,8 @@ async def running(file: Path, *, clock: Clock | None = None) -> AsyncGenerator[R
         live.read = read  # before the settings: what was written in between is read once more
         for line in await live.control.adopt(settings.goals):
             _log.info("%s", line)
-        await stack.enter_async_context(
-            serve(path.with_name(SOCKET), {**calls_of(journal), "status": lambda _: live.status()})
-        )
+        asked: dict[str, Call] = {"status": lambda _: live.status(), "figures": lambda _: live.numbers()}
+        await stack.enter_async_context(serve(path.with_name(SOCKET), {**calls_of(journal), **asked}))
         if live.notary is not None:
             await stack.enter_async_context(live.notary.at_work())
         await journal.append([event_draft(own.loop_event(own.LOOP_STARTED, at=clock.now(), data={"pid": os.getpid()}))])
@@ -211,9 +223,11 @@ async def _doors(live: Running, *, clock: Clock) -> AsyncGenerator[None]:
             )
             live.url = await stack.enter_async_context(serving(app, live.settings.http))
         async with asyncio.TaskGroup() as tasks:
+            sources = build.sources(live.settings, clock=clock)
+            live.troubles.update({source.uri: None for source in sources})
             beside = [
                 tasks.create_task(pump(source, live.journal, report=live.report, ready=live.room), name=source.uri)
-                for source in build.sources(live.settings, clock=clock)
+                for source in sources
             ]
             beside.append(tasks.create_task(_reload(live), name="settings"))
             try:

@@ -18,6 +18,7 @@ from orchestrator.control import EMITTED, Control
 from orchestrator.decide.wish import GoalDraft
 from orchestrator.doors.goal_views import GoalRow, rows
 from orchestrator.explanation import Explanation
+from orchestrator.figures import totals
 from orchestrator.journal.journal import Journal
 from orchestrator.journal.own import ParkedData
 from orchestrator.journal.state import State, ToolStats
@@ -249,31 +250,23 @@ class Session:
 
     async def status(self) -> Status:
         """How things are."""
-        state, live = self.control.state, await self._live()
-        counts = state.counts
+        found, live = totals(self.control), await self._live()
         return Status(
             running=live is not None,
             journal={
                 "path": str(self.settings.path(self.settings.journal.path)),
                 "head": self.reader.head,
-                "cursor": state.cursor,
+                "cursor": self.control.state.cursor,
                 "trimmed": self.reader.trimmed,
                 "bytes": self.settings.path(self.settings.journal.path).stat().st_size,
             },
-            counts={
-                "events": counts.events,
-                "turns": counts.turns,
-                "succeeded": counts.succeeded,
-                "failed": counts.failed,
-                "refused": counts.refused,
-                "unknown": counts.unknown,
-            },
-            decided_by=counts.decided_by,
-            refusals=counts.refusals,
-            goals=len(state.goals),
-            paused=sum(version.paused for version in state.goals.values()),
-            waiting=len(self.control.waiting()),
-            held=len(self.control.held()),
+            counts={"events": found.events, "turns": found.turns, **found.actions},
+            decided_by=found.decided_by,
+            refusals=found.refusals,
+            goals=found.goals,
+            paused=found.paused,
+            waiting=found.waiting,
+            held=found.held,
             parked=[one.data for one in self.control.parked()],
             live=live,
         )

@@ -73,6 +73,11 @@ class SqliteJournal(SqliteReader):
         """Position of the last durable record; 0 when there is none."""
         return self._writer.head
 
+    @property
+    def waiting(self) -> int:
+        """Records that wait for their commit; those with a place of their own do not count."""
+        return self._writer.waiting
+
     async def append(
         self, drafts: Sequence[Draft], *, positions: Mapping[str, str] | None = None, reserved: bool = False
     ) -> list[Record | None]:

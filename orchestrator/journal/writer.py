@@ -66,6 +66,11 @@ class Writer:
         """Position of the last durable record."""
         return self._head
 
+    @property
+    def waiting(self) -> int:
+        """Records that are not durable yet; those with a place of their own do not count."""
+        return self._waiting
+
     async def put(self, ask: Ask) -> list[Record | None]:
         """Store an ask with the next group; resolves after the commit.
 
