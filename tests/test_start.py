@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-VENDORS = {"chromadb", "httpx", "litellm", "mcp", "numpy", "openai"}
+VENDORS = {"chromadb", "httpx", "litellm", "mcp", "numpy", "openai", "prometheus_client"}
 
 
 def test_importing_the_loop_loads_no_vendor() -> None:

@@ -39,13 +39,19 @@ REFUSED, JOURNAL = 1, 3
 """Exit codes besides 0 (done) and 2 (wrong usage)."""
 
 
+def installed() -> str | None:
+    """The version of MDL that is installed; None in a checkout that is not."""
+    try:
+        return version("mdl-loop")
+    except PackageNotFoundError:
+        return None
+
+
 def _version(asked: bool) -> None:  # noqa: FBT001  Typer's signature
     if not asked:
         return
-    try:
-        print(f"mdl {version('mdl-loop')}")
-    except PackageNotFoundError:
-        print("mdl, from a checkout that is not installed")
+    number = installed()
+    print(f"mdl {number}" if number else "mdl, from a checkout that is not installed")
     raise typer.Exit
 
 

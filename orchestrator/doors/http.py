@@ -1,4 +1,4 @@
-"""The HTTP door: webhooks, health, and MCP, as one ASGI application behind one gate."""
+"""The HTTP door: webhooks, health, metrics, and MCP, as one ASGI application behind one gate."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orchestrator.clock import Clock
+from orchestrator.doors.metrics import metrics
 from orchestrator.errors import SettingsError
+from orchestrator.figures import Figures
 from orchestrator.observe.gate import Gate
 from orchestrator.observe.intake import Intake
 from orchestrator.observe.problem import Problem
@@ -34,9 +36,10 @@ def application(
     hooks: Mapping[str, WebhookSource],
     clock: Clock,
     health: Health,
+    figures: Callable[[], Figures],
     mcp: MCPServer,
 ) -> ASGIApp:
-    """Everything that is served: `/events`, `/hooks/NAME`, `/healthz`, `/mcp`.
+    """Everything that is served: `/events`, `/hooks/NAME`, `/healthz`, `/metrics`, `/mcp`.
 
     Raises:
         SettingsError: a webhook source cannot be used as it is configured.
@@ -55,7 +58,8 @@ def application(
         async with door.router.lifespan_context(door):
             yield
 
-    app = Starlette(routes=[*webhooks, Route("/healthz", healthz), *door.routes], lifespan=lifespan)
+    told = [Route("/healthz", healthz), Route("/metrics", metrics(figures))]
+    app = Starlette(routes=[*webhooks, *told, *door.routes], lifespan=lifespan)
     return Gate(app, settings=settings)
 
 

@@ -219,6 +219,7 @@ async def _doors(live: Running, *, clock: Clock) -> AsyncGenerator[None]:
                 hooks=build.hooks(live.settings),
                 clock=clock,
                 health=live.health,
+                figures=live.figures,
                 mcp=server(here),
             )
             live.url = await stack.enter_async_context(serving(app, live.settings.http))
