@@ -204,6 +204,22 @@ def status(config: Config = DEFAULT, *, json: AsJson = False) -> None:
     run(work)
 
 
+@app.command()
+def top(
+    config: Config = DEFAULT,
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Show one look, over a second, and end.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Watch the running loop: rates, backlog, queues, latencies, goals and tools; Ctrl-C ends it."""
+    from contextlib import suppress
+
+    from orchestrator.doors.top import run_top
+
+    with suppress(KeyboardInterrupt):
+        run(lambda: run_top(config, once=once, as_json=json))
+
+
 def _live_facts(live: dict[str, Any]) -> dict[str, Any]:
     troubles = {f"source {name}": text for name, text in live.get("sources", {}).items() if text}
     down = {
