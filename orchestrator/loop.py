@@ -43,6 +43,8 @@ from orchestrator.types import Event, Goal, Json, Record, Touch, Want
 from orchestrator.wants import check, glance
 
 _log = logging.getLogger("mdl.loop")
+CAREFUL = 32
+"""After an unclean end, so many events are noted at a time, and no more are taken up while so many run."""
 _Work = Callable[[], Coroutine[None, None, None]]
 
 
@@ -81,7 +83,7 @@ class Loop:
         self._marks = Marks(journal, self.state, self._progress, self._plans, spawn=self._spawn, every=snapshot_every)
         self.parking = Parking(journal, self.state, self._plans, clock=clock)
         self._suspects, self._lapsed, self._lost = dict[int, int](), set[int](), set[int]()
-        self._unclean = journal.head if self.state.running else 0
+        self._unclean, self._noted = journal.head if self.state.running else 0, 0
         self._ahead = Ahead(self.state, stages.orienting.version)
         self._line = Line(stages.orienting, self._ahead, spawn=self._beside_the_reader)
         self._goals = self.state.goals_at_cursor()
@@ -146,9 +148,9 @@ class Loop:
     async def _follow(self) -> None:
         await self._recover()
         async for records in self._journal.subscribe(after=self.state.cursor):
-            if records[0].position <= self._unclean:
-                await self._note(records)
             for record in records:
+                if record.position <= self._unclean and record.position > self._noted:
+                    await self._note(records)
                 if self._lanes.full:
                     await self._lanes.room()
                 new = record.position > self.state.position
@@ -410,8 +412,11 @@ class Loop:
 
     async def _note(self, records: list[Record]) -> None:
         """Note what is taken up after an unclean end, so that it is known should the process end again."""
-        known = [record for record in records if record.position <= self._unclean]
-        await self.parking.attempted(untried(known, self.state, turned=self._turned))
+        while self._progress.running > CAREFUL:  # the fewer run, the fewer are suspects should it end again
+            await self._progress.changed()
+        ahead = [record for record in records if self._noted < record.position <= self._unclean][:CAREFUL]
+        self._noted = ahead[-1].position
+        await self.parking.attempted(untried(ahead, self.state, turned=self._turned))
 
     # ------------------------------------------------------------ start and end
 
@@ -445,6 +450,7 @@ class Loop:
     async def _resume(self, cut: recovery.Unfinished) -> None:
         await recovery.resume(cut, toolbox=self._toolbox, plans=self._plans)
         self._progress.finish(cut.position)
+        self._marks.due()
 
     async def _drain(self, following: asyncio.Task[None]) -> None:
         for task in (following, *self._background):

@@ -40,7 +40,9 @@ class Marks:
         """Share the loop's state and progress."""
         self._journal, self._state, self._progress, self._plans, self._spawn = journal, state, progress, plans, spawn
         self._ahead: set[int] = set()
-        self._undurable, self._written, self._taken, self._every = 0, state.cursor, state.position, every
+        self._undurable, self._written, self._every = 0, state.cursor, every
+        stored = journal.snapshot()  # where the loop was killed again and again, all behind it is folded at each start
+        self._taken = stored[0] if stored else 0
         self._torn = False
         self._durable = asyncio.Event()
         self._timer: asyncio.Task[None] | None = None

@@ -387,7 +387,7 @@ class Slow(MemoryJournal):
 async def test_a_snapshot_waits_until_every_turn_in_it_is_durable() -> None:
     journal = Slow()
     await set_goals(journal, goal())
-    async with living(journal, Tools(act=echo), snapshot_every=2) as life:
+    async with living(journal, Tools(act=echo), snapshot_every=3) as life:
         await emit(journal, event("1"))
         await until(lambda: journal.asked == 1)
         await emit(journal, event("2", subject="customer/6"), event("3", subject="customer/7"))
