@@ -144,7 +144,7 @@ class _Outcomes:
         """
         async for records in self._journal.subscribe(after=self._head):
             for record in records:
-                if record.type == f"{own.ACTION}succeeded":
+                if record.type == own.SUCCEEDED:
                     self._waiting.pop(record.key).set_result(None)
                 elif record.type.startswith(own.ACTION):
                     raise RuntimeError(record.body.decode())

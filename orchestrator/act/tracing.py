@@ -5,10 +5,11 @@ Baggage is the neutral carrier, neither side imports the other: a tool in this p
 (`opentelemetry.propagate.extract`), which the SDK does for the trace but not for baggage. Spans are not made here.
 """
 
+from functools import lru_cache
 from urllib.parse import quote
 
 from opentelemetry import baggage, trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, get_current
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from orchestrator.types import Grant
@@ -22,7 +23,9 @@ _propagator = TraceContextTextMapPropagator()
 
 def carried(grant: Grant) -> Context:
     """The current context with the action's baggage, inside the grant's trace."""
-    context = baggage.set_baggage(GOAL, grant.action.goal, baggage.set_baggage(ACTION, grant.action.id))
+    around = get_current()
+    goal = baggage.set_baggage(GOAL, grant.action.goal, around) if around else _of_goal(grant.action.goal)
+    context = baggage.set_baggage(ACTION, grant.action.id, goal)
     if grant.traceparent is None or _within(grant.traceparent):
         return context
     return _propagator.extract({"traceparent": grant.traceparent}, context)
@@ -37,6 +40,12 @@ def meta(grant: Grant) -> dict[str, str]:
         "baggage": ",".join(f"{name}={quote(value)}" for name, value in entries.items()),
         KEY: grant.action.id,
     }
+
+
+@lru_cache(maxsize=1024)
+def _of_goal(name: str) -> Context:
+    """A context of nothing but a goal: most calls begin in none, and each entry of a baggage copies all before it."""
+    return baggage.set_baggage(GOAL, name, Context())
 
 
 def _within(parent: str) -> bool:

@@ -51,6 +51,7 @@ class Writer:
         committed: Callable[[list[Record], int], None],
     ) -> None:
         self._connection, self._path, self._clock = connection, path, clock
+        self._names = connection.cursor()
         self._max_queue, self._committed = max_queue, committed
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "journal-commit")
@@ -249,7 +250,7 @@ class Writer:
         if draft.cause or (draft.kind != "event" and len(draft.id) < SHORTEST_PREFIX):
             return True
         scope = draft.source if draft.kind == "event" else position
-        return self._connection.execute(_NAME, (draft.id, scope, position)).rowcount > 0
+        return self._names.execute(_NAME, (draft.id, scope, position)).rowcount > 0
 
 
 def _actions(records: list[Record]) -> list[tuple[int, str, int]]:
