@@ -86,12 +86,17 @@ async def closed_loop(turn: Callable[[str, int], Awaitable[None]], *, keys: int,
             await turn(key, number)
             latencies.append(perf_counter() - began)
 
-    names, first = [f"customer-{number}" for number in range(keys)], WARM // keys
-    await asyncio.gather(*(drive(name, range(first), []) for name in names))
+    first = WARM // keys
+    await asyncio.gather(*(drive(name, range(first), []) for name in names(keys)))
     with Stopwatch() as watch:
         numbers = range(first, first + ceil(turns / keys))
-        await asyncio.gather(*(drive(name, numbers, watch.latencies) for name in names))
+        await asyncio.gather(*(drive(name, numbers, watch.latencies) for name in names(keys)))
     return watch
+
+
+def names(keys: int) -> list[str]:
+    """So many keys."""
+    return [f"customer-{number}" for number in range(keys)]
 
 
 def durable_turns(folder: Path, *, keys: int, turns: int, goals: int = 1) -> Sample:
@@ -109,9 +114,15 @@ async def _durable_turns(folder: Path, *, keys: int, turns: int, goals: int) -> 
         async with asyncio.TaskGroup() as tasks:
             running, watching = tasks.create_task(loop.run()), tasks.create_task(outcomes.watch())
 
+            # Who sends events is another program; made meanwhile, they would take their time from the loop.
+            numbers = range(WARM + ceil(turns / keys))
+            orders = {
+                (key, number): event_draft(_order(key, number, clock)) for key in names(keys) for number in numbers
+            }
+
             async def turn(key: str, number: int) -> None:
                 outcome = outcomes.of(key)
-                await journal.append([event_draft(_order(key, number, clock))])
+                await journal.append([orders[key, number]])
                 await outcome
 
             settle()  # as `mdl run` does once it is up

@@ -252,7 +252,7 @@ def _own(
         type=type_,
         time=utc(at),
         subject=subject,
-        data=msgspec.to_builtins(data),
+        data=data if isinstance(data, ActionData) else msgspec.to_builtins(data),  # every action has one; it is encoded
         causationid=causationid,
         correlationid=correlationid,
         traceparent=traceparent,

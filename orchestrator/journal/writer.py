@@ -226,7 +226,7 @@ class Writer:
             answer: list[Record | None] = []
             ask.answer = answer
             for draft, terms in zip(ask.drafts, ask.terms, strict=True):
-                if not self._name(draft, position + 1):
+                if not (draft.cause or self._name(draft, position + 1)):
                     answer.append(None)
                     continue
                 salt = chance[len(rows) * chain.SALT : (len(rows) + 1) * chain.SALT]
@@ -246,8 +246,8 @@ class Writer:
         return rows
 
     def _name(self, draft: Draft, position: int) -> bool:
-        """Enter an id; False for an event that is known. What has its cause in the journal is made once."""
-        if draft.cause or (draft.kind != "event" and len(draft.id) < SHORTEST_PREFIX):
+        """Enter an id that came from elsewhere (what has its cause here is made once); False where it is known."""
+        if draft.kind != "event" and len(draft.id) < SHORTEST_PREFIX:
             return True
         scope = draft.source if draft.kind == "event" else position
         return self._names.execute(_NAME, (draft.id, scope, position)).rowcount > 0
