@@ -13,10 +13,11 @@ HERE = Path(__file__).parent
 MDL = Path(sys.executable).with_name("mdl")
 COUNT, BUDGET = 5, 40
 
-SETTINGS = """
+HTTP = """
 [http]
 port = {port}
-
+"""
+SOURCES = """
 [sources.shop]
 kind = "sqlite"
 path = "shop.db"
@@ -115,12 +116,9 @@ def made(folder: Path, *, every: str = "500ms", more: str = "") -> Place:
     The journal's own folder may be there already.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    place = Place(folder, _free_port())
-    parts = [SETTINGS.format(port=place.port, every=every)]
-    for name in ("safe", "unsafe", "read"):
-        trust = "false" if name == "unsafe" else "true"
-        facts = {"python": sys.executable, "root": ROOT, "ledger": place.ledger("calls")}
-        parts.append(SERVER.format(name=name, trust=trust, **facts))
+    place = Place(folder, free_port())
+    parts = [HTTP.format(port=place.port), SOURCES.format(every=every)]
+    parts += [_server(place, name) for name in ("safe", "unsafe", "read")]
     parts += [GOAL.format(id=id_, on=on, more=more) for id_, on, more in GOALS]
     place.config.write_text("".join([*parts, more]), encoding="utf-8")
     with closing(sqlite3.connect(place.shop)) as connection:
@@ -131,7 +129,22 @@ def made(folder: Path, *, every: str = "500ms", more: str = "") -> Place:
     return place
 
 
-def _free_port() -> int:
+def for_webhooks(folder: Path) -> Place:
+    """Make a folder in which one goal acts on each webhook, with the tool that may be called again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = Place(folder, free_port())
+    goal = GOAL.format(id="safe", on="web.safe", more=do("safe"))
+    place.config.write_text(HTTP.format(port=place.port) + _server(place, "safe") + goal, encoding="utf-8")
+    return place
+
+
+def _server(place: Place, name: str) -> str:
+    facts = {"python": sys.executable, "root": ROOT, "ledger": place.ledger("calls")}
+    return SERVER.format(name=name, trust="false" if name == "unsafe" else "true", **facts)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as asked:
         asked.bind(("127.0.0.1", 0))
         return asked.getsockname()[1]

@@ -1,8 +1,10 @@
-"""Posts CloudEvents from several connections, for ever. A program of its own: `posting.py PORT LEDGER SEED`.
+"""Posts CloudEvents from several connections, for ever. A program of its own: `posting.py PORT LEDGER SEED [TYPE]`.
 
 Each connection has keys of its own and sends one request at a time, so what it sends for a key has an order. It notes
-events before they are sent and again once 202 has come. What is not answered is sent again with the same id until it
-is; one time in ten it is left alone instead, and then nobody may say what became of it. Ends when its input does.
+events before they are sent and again once they are acknowledged. What is not answered is sent again with the same id
+until it is; one time in ten it is left alone instead, and then nobody may say what became of it. With a TYPE all events
+are of that one, each is sent once, since not everybody knows an id again, and the next one without a pause. Ends when
+its input does.
 """
 
 import http.client
@@ -28,12 +30,18 @@ BURSTS, BURST = 0.03, 40
 PATIENCE, LONGEST = 3.0, 2.0
 """A pause is longer by so many times what the answer took, or a slow machine would be given ever more to do; at most
 so many seconds."""
+TAKEN = frozenset((200, 202))
+"""How an acknowledgement begins: MDL's is 202, other people's 200."""
 
 
 class Connection:
     """One sender with its own keys."""
 
-    def __init__(self, number: int, port: int, ledger: Ledger, *, seed: str, over: threading.Event) -> None:
+    def __init__(
+        self, number: int, port: int, ledger: Ledger, *, seed: str, over: threading.Event, once: str | None = None
+    ) -> None:
+        """`once` is the one type of events that are each sent once."""
+        self._once = once
         self._number, self._port, self._ledger, self._over = number, port, ledger, over
         self._sent = 0
         self._chance = Random(f"{seed}/{number}")  # noqa: S311  a load that can be had again, no secret
@@ -44,11 +52,12 @@ class Connection:
             burst = self._chance.random() < BURSTS
             began = time.monotonic()
             self._send([self._event() for _ in range(BURST if burst else 1)])
-            time.sleep(self._chance.uniform(0, 2 * PAUSE) + min(PATIENCE * (time.monotonic() - began), LONGEST))
+            if not self._once:
+                time.sleep(self._chance.uniform(0, 2 * PAUSE) + min(PATIENCE * (time.monotonic() - began), LONGEST))
 
     def _event(self) -> dict[str, Any]:
         self._sent += 1
-        type_ = self._chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        type_ = self._once or self._chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         key = f"web/{self._number}/{self._chance.randrange(KEYS)}"
         id_ = f"{self._number}-{self._sent}"
         return {"specversion": "1.0", "id": id_, "source": self._source, "type": type_, "subject": key, "data": {}}
@@ -57,14 +66,14 @@ class Connection:
         facts = [{"source": one["source"], "id": one["id"], "key": one["subject"]} for one in events]
         self._ledger.note("sent", events=facts)
         while (taken := post(self._port, events)) is None:
-            if self._chance.random() < 0.1:
-                return
             time.sleep(0.05)
+            if self._once or self._chance.random() < 0.1:
+                return
         self._ledger.note("acknowledged", events=facts, taken=taken)
 
 
 def post(port: int, events: list[dict[str, Any]]) -> str | None:
-    """Post a batch of CloudEvents; the answer, if it is 202."""
+    """Post a batch of CloudEvents; the answer, if it acknowledges them."""
     with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
         try:
             body = json.dumps(events).encode()
@@ -73,13 +82,13 @@ def post(port: int, events: list[dict[str, Any]]) -> str | None:
             text = answer.read().decode()
         except (OSError, http.client.HTTPException):
             return None
-        return text if answer.status == 202 else None
+        return text if answer.status in TAKEN else None
 
 
-def main(port: int, ledger: Ledger, seed: str) -> None:
+def main(port: int, ledger: Ledger, seed: str, once: str | None = None) -> None:
     """Send until the input ends, and what was begun to its end."""
     over = threading.Event()
-    senders = [Connection(number, port, ledger, seed=seed, over=over) for number in range(CONNECTIONS)]
+    senders = [Connection(number, port, ledger, seed=seed, over=over, once=once) for number in range(CONNECTIONS)]
     threads = [threading.Thread(target=sender.run) for sender in senders]
     for thread in threads:
         thread.start()
@@ -90,4 +99,4 @@ def main(port: int, ledger: Ledger, seed: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Ledger(Path(sys.argv[2])), sys.argv[3])
+    main(int(sys.argv[1]), Ledger(Path(sys.argv[2])), *sys.argv[3:])
