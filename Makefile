@@ -5,7 +5,7 @@ UV := uv==0.13.8
 need = @$(PYTHON) .ci/environment.py
 
 .DEFAULT_GOAL := help
-.PHONY: demo run test check crash bench lock clean help
+.PHONY: demo run test check crash crash-peers bench lock clean help
 
 demo:  ## Watch the loop at work on real input, at most 30 s (SEED=7 for other values and timing)
 	$(need) requirements.lock
@@ -26,29 +26,37 @@ check:  ## Rules, format, types, and what may import what
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports --no-logo
 
-KILLS ?= 200
+crash: KILLS ?= 200
 crash:  ## Kill the loop KILLS times under load and at every named point, then judge what is left (SEED=7 for other moments)
 	$(need) requirements-dev.lock
 	@$(BIN)/python -m tests.crash.run --kills $(KILLS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+crash-peers: KILLS ?= 8
+crash-peers:  ## Kill the loop and ansible-rulebook alike, KILLS times each (8), and count what each of them lost
+	$(need) requirements-dev.lock
+	$(need) requirements-peers.lock .venv-peers
+	@$(BIN)/python -m tests.crash.peers --kills $(KILLS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench:  ## Measure durable turns beside the floor and a peer
 	$(need) requirements-bench.lock
 	@$(BIN)/python benchmarks/turns.py $(ARGS)
 
 # One after the other: what the runtime lock has pinned binds the two others. UPGRADE=1 takes newer versions.
-compile = @$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+# The peers' own binds nobody and holds nothing of ours.
+compile = @$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
-lock:  ## Write the three locks anew from pyproject.toml (UPGRADE=1 for newer versions)
+lock:  ## Write the four locks anew from pyproject.toml (UPGRADE=1 for newer versions)
 	$(need)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
-	$(compile) --group install --output-file requirements.lock
-	$(compile) --group dev --constraints requirements.lock --output-file requirements-dev.lock
-	$(compile) --group bench --constraints requirements.lock --output-file requirements-bench.lock
+	$(compile) pyproject.toml --group install --output-file requirements.lock
+	$(compile) pyproject.toml --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	$(compile) pyproject.toml --group bench --constraints requirements.lock --output-file requirements-bench.lock
+	$(compile) --group peers --output-file requirements-peers.lock
 	@! grep -nE '://|^ *-(f|i)|--(index-url|extra-index-url|find-links)' requirements*.lock
 
-clean:  ## Remove .venv, caches and builds; never a journal
-	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist build
+clean:  ## Remove .venv, .venv-peers, caches and builds; never a journal
+	rm -rf .venv .venv-peers .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## Show this
-	@awk -F ':  ## ' '/^[a-z]+:  ## / { printf "  make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':  ## ' '/^[a-z-]+:  ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -1,6 +1,9 @@
 """Makes `.venv` hold what one lock names, and this checkout (editable), for the Makefile. Standard library only.
 
     python3 .ci/environment.py requirements-dev.lock
+    python3 .ci/environment.py requirements-peers.lock .venv-peers
+
+A folder other than `.venv` holds its lock alone, without this checkout.
 
 It is not a package manager: it asks pip once. A run that finds everything in place changes nothing. An install that was
 cut off, by Ctrl-C or by `kill -9`, leaves its mark behind, and the next run starts the environment afresh.
@@ -28,7 +31,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
+OWN = ROOT / ".venv"
+VENV = ROOT / (sys.argv[2:] or [OWN.name])[0]
 PYTHON = VENV / "bin" / "python"
 INSTALLED = VENV / "installed.json"  # written last, so what it says is whole
 UNFINISHED = VENV / "unfinished"
@@ -58,7 +62,7 @@ def main(lock: str | None) -> None:
             install(lock, len(pins), held)
             write_installed([*installed()["pins"], *pins])
             UNFINISHED.unlink()
-            print(f"environment: .venv holds {lock} ({time.monotonic() - began:.0f} s)", flush=True)
+            print(f"environment: {VENV.name} holds {lock} ({time.monotonic() - began:.0f} s)", flush=True)
 
 
 def identity() -> dict[str, str]:
@@ -101,7 +105,9 @@ def is_ours_and_whole() -> bool:
     if not VENV.exists() or not any(VENV.iterdir()):
         return False
     if not INSTALLED.exists() and not UNFINISHED.exists():
-        raise InstallError("`.venv` was not made by this Makefile; remove it (`make clean` does), then run again")
+        raise InstallError(
+            f"`{VENV.name}` was not made by this Makefile; remove it (`make clean` does), then run again"
+        )
     have, want = installed(), identity()
     return PYTHON.exists() and not UNFINISHED.exists() and all(have.get(key) == want[key] for key in ("python", "root"))
 
@@ -120,7 +126,7 @@ def create(held: int) -> None:
             f"`{sys.executable}` cannot make an environment (no `ensurepip`); run `apt-get install python3-venv` "
             f"(python{identity()['python']}-venv for a Python that is not the system's), then again"
         ) from None
-    print("environment: making .venv", flush=True)
+    print(f"environment: making {VENV.name}", flush=True)
     VENV.mkdir(exist_ok=True)
     UNFINISHED.touch()
     for entry in VENV.iterdir():
@@ -135,7 +141,7 @@ def create(held: int) -> None:
 
 
 def install(lock: str, total: int, held: int) -> None:
-    """Installs exactly the lock, wheels only, each checked by its hash; then the checkout itself, from no network."""
+    """Installs exactly the lock, wheels only, each checked by its hash; into `.venv` also the checkout, offline."""
     pip = [str(PYTHON), "-Iu", "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--no-deps"]
     exact = ["--require-hashes", "--only-binary=:all:", "--progress-bar=off", "-r", str(ROOT / lock)]
     try:
@@ -144,7 +150,8 @@ def install(lock: str, total: int, held: int) -> None:
         if not COLLECTED.search(PIP_SAYS.read_text("utf-8", "replace")):
             UNFINISHED.unlink()  # nothing was fetched whole and nothing touched: what is in `.venv` still works
         raise
-    run([*pip, "--no-index", "--no-build-isolation", "--editable", str(ROOT)], held)
+    if VENV == OWN:
+        run([*pip, "--no-index", "--no-build-isolation", "--editable", str(ROOT)], held)
 
 
 class Progress:

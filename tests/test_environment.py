@@ -20,10 +20,10 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def make(checkout: Path, before: str = "") -> subprocess.CompletedProcess[str]:
-    """Asks for the environment, after `before` has run in the same Python."""
+def make(checkout: Path, before: str = "", *, folder: str = "") -> subprocess.CompletedProcess[str]:
+    """Asks for the environment, in `.venv` or that folder, after `before` has run in the same Python."""
     (checkout / "sitecustomize.py").write_text(before, encoding="utf-8")
-    command = [sys.executable, checkout / ".ci" / "environment.py", "requirements.lock"]
+    command = [sys.executable, checkout / ".ci" / "environment.py", "requirements.lock", *folder.split()]
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
@@ -44,12 +44,13 @@ def test_a_python_without_ensurepip_is_told_what_to_install(checkout: Path) -> N
     assert not (checkout / ".venv").exists()
 
 
-def test_an_environment_that_somebody_else_has_made_is_left_alone(checkout: Path) -> None:
-    own = checkout / ".venv" / "own.txt"
+@pytest.mark.parametrize(("asked", "folder"), [("", ".venv"), (".venv-peers", ".venv-peers")])
+def test_an_environment_that_somebody_else_has_made_is_left_alone(checkout: Path, asked: str, folder: str) -> None:
+    own = checkout / folder / "own.txt"
     own.parent.mkdir()
     own.write_text("mine", encoding="utf-8")
-    run = make(checkout)
+    run = make(checkout, folder=asked)
     assert run.returncode == 1
-    assert "`.venv` was not made by this Makefile" in run.stderr
+    assert f"`{folder}` was not made by this Makefile" in run.stderr
     assert own.read_text(encoding="utf-8") == "mine"
     assert [path.name for path in own.parent.iterdir()] == ["own.txt"]

@@ -1,4 +1,4 @@
-"""The three locks: whole, of one mind, and free of any place they were made at."""
+"""The four locks: whole, free of any place they were made at, and all but the peers' of one mind."""
 
 import re
 import tomllib
@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-bench.lock"]
+PEERS = "requirements-peers.lock"
 
 
 def pins(lock: str) -> set[str]:
@@ -16,11 +17,11 @@ def pins(lock: str) -> set[str]:
     return {re.sub(r"[_.]", "-", pin.partition("==")[0]) + "==" + pin.partition("==")[2] for pin in found}
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, PEERS])
 def test_every_pin_has_a_hash_and_no_line_names_a_place(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     pinned = re.findall(r"^[a-z].*\n.*", text, re.MULTILINE)
-    assert len(pinned) > 100
+    assert len(pinned) > (30 if lock == PEERS else 100)
     assert all(re.fullmatch(r"[\w.-]+==.+ \\\n    --hash=sha256:\w{64}.*", pin) for pin in pinned)
     assert not re.search(r"://|^\s*-[fi]\b|--(?:index-url|extra-index-url|find-links)|/\w+/", text, re.MULTILINE)
 
@@ -36,3 +37,9 @@ def test_the_runtime_lock_has_every_dependency_and_neither_tests_nor_the_peer() 
     names = {pin.partition("==")[0] for pin in pins("requirements.lock")}
     assert asked <= names
     assert not {"pytest", "pyright", "langgraph"} & names
+
+
+def test_the_peers_are_locked_apart_from_all_that_is_ours() -> None:
+    names = {pin.partition("==")[0] for pin in pins(PEERS)}
+    assert {"ansible-core", "ansible-rulebook"} <= names
+    assert not {"hatchling", "mcp", "starlette"} & names
