@@ -65,7 +65,7 @@ class Living:
         if self.code is not None:
             raise StuckError(f"life {self.number} ended by itself with {self.code}; see run.out")
 
-    def rested(self) -> int:
+    def rested(self, *, within: float = CATCHING_UP) -> int:
         """Wait until nothing waits; a position before which all is finished.
 
         Raises:
@@ -78,7 +78,7 @@ class Living:
             place = history.head(self.place.journal)
             return (self.health() or {}).get("backlog") == 0
 
-        until(idle, "backlog 0", within=CATCHING_UP)
+        until(idle, "backlog 0", within=within)
         return place
 
     def kill(self) -> history.Life:

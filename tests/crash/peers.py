@@ -40,13 +40,15 @@ DATABASES = {
 SERIES = (MDL, *DATABASES)
 LIFE = (1.0, 4.0)
 """Seconds at work, between which a life is killed."""
+CATCHING_UP = 60.0
+"""Seconds for each life to work off what it left: nobody holds the producer back where acknowledging is quick."""
 
 
 class Life(Protocol):
     """One process of whatever is measured."""
 
     def up(self) -> None: ...
-    def rested(self) -> object: ...
+    def rested(self, *, within: float) -> object: ...
     def kill(self) -> object: ...
     def away(self) -> None: ...
 
@@ -79,7 +81,7 @@ def measured(subject: Subject, *, kills: int, seed: str, say: Say) -> Tally:
     try:
         for number in range(1, kills + 1):
             say(f"{subject.name}: kill {number} {_killed(subject.living(), chance)}")
-        _rest(subject.living(), load)
+        _rest(subject.living(), load, within=CATCHING_UP * (1 + kills))
     finally:
         load.away()
     return tally(lines(place.ledger("posted")), subject.calls(), kills=kills)
@@ -95,11 +97,11 @@ def _killed(living: Life, chance: Random) -> str:
         living.away()
 
 
-def _rest(living: Life, load: Beside) -> None:
+def _rest(living: Life, load: Beside, *, within: float) -> None:
     try:
         living.up()
         load.finish()
-        living.rested()
+        living.rested(within=within)
     finally:
         living.away()
 

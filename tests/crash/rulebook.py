@@ -100,13 +100,13 @@ class Living:
             said = tail(self.place.folder / "run.out")
             raise StuckError(f"ansible-rulebook ended by itself with {self._process.returncode}: {said}")
 
-    def rested(self) -> None:
+    def rested(self, *, within: float = CATCHING_UP) -> None:
         """Send one event more, and wait until that is acted on and nothing follows it."""
-        until(lambda: post(self.place.port, [LAST]) is not None, "the last event is taken", within=CATCHING_UP)
+        until(lambda: post(self.place.port, [LAST]) is not None, "the last event is taken", within=within)
         until(
             lambda: any(call["id"] == "last" for call in acted(self.place)),
             "the last event is acted on",
-            within=CATCHING_UP,
+            within=within,
         )
         seen, since = len(acted(self.place)), time.monotonic()
         while time.monotonic() - since < QUIET:
