@@ -23,7 +23,7 @@ from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.judging import Judging
-from orchestrator.loop import Loop
+from orchestrator.loop.loop import Loop
 from orchestrator.orienting import Orienting
 from orchestrator.settings import ServerSettings
 from orchestrator.turn import Stages

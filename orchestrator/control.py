@@ -1,8 +1,8 @@
 """What people can do: emit, change goals, answer what waits or is parked. One place; the doors add nothing.
 
 Everything a person does is an event in the journal. So this works the same in the process that runs the loop, beside it
-through its control socket, and with no loop at all. Explaining is in `explain.py`, trying a goal in `rehearse.py`, what
-would have come of other goals in `replay.py`.
+through its control socket, and with no loop at all. Explaining is in `explain/`; trying a goal, and what would have
+come of other goals, in `replay/`.
 """
 
 import getpass
@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
-from orchestrator.changes import Changes
 from orchestrator.clock import Clock
 from orchestrator.errors import EventError, GoalError, MDLError, SettingsError
 from orchestrator.guard.globs import covers
@@ -21,8 +20,9 @@ from orchestrator.journal.journal import Journal
 from orchestrator.journal.state import Held, Parked, Pending, State, goal_id
 from orchestrator.observed import Observed
 from orchestrator.orient.conditions import check_fields, compile_goal
-from orchestrator.replay import Difference, Replay, Replayed, Stretch, Vendors
-from orchestrator.stretch import place
+from orchestrator.replay.changes import Changes
+from orchestrator.replay.replay import Difference, Replay, Replayed, Stretch, Vendors
+from orchestrator.replay.stretch import place
 from orchestrator.types import Event, Goal, GoalVersion, Record, canonical
 
 EMITTED = "mdl:emit"

@@ -11,7 +11,7 @@ from msgspec import Struct
 from orchestrator.control import Control
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.journal.state import GoalStats, ToolStats
-from orchestrator.loop import Loop, Queues
+from orchestrator.loop.loop import Loop, Queues
 from orchestrator.telemetry import Quantiles
 
 

@@ -16,7 +16,7 @@ from orchestrator.journal.journal import Journal, Reader
 from orchestrator.journal.projections import fold
 from orchestrator.journal.state import State
 from orchestrator.judging import Judging
-from orchestrator.loop import Loop
+from orchestrator.loop.loop import Loop
 from orchestrator.orienting import Orienting
 from orchestrator.settings import LoopSettings
 from orchestrator.testing import FakeToolbox, ManualClock

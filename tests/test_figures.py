@@ -11,7 +11,7 @@ from orchestrator.errors import ToolUncertain
 from orchestrator.figures import Figures, figures
 from orchestrator.journal import own
 from orchestrator.journal.sqlite import SqliteJournal
-from orchestrator.loop import Queues
+from orchestrator.loop.loop import Queues
 from orchestrator.testing import ManualClock
 from orchestrator.types import Call, Json
 from tests.loops import Held, Life, Tools, call, echo, emit, event, goal, living, set_goals, until

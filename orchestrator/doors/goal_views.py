@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from orchestrator.clock import utc
 from orchestrator.control import servers_of
-from orchestrator.explanation import life
+from orchestrator.explain.explanation import life
 from orchestrator.journal.state import GoalStats, State
-from orchestrator.rehearse import Firing, Rehearsal
+from orchestrator.replay.rehearse import Firing, Rehearsal
 from orchestrator.types import Goal
 
 

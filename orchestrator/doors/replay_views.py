@@ -5,11 +5,11 @@ from pathlib import Path
 
 import msgspec
 
-from orchestrator.changes import Changes, PlannerName
 from orchestrator.clock import utc
 from orchestrator.doors import show
 from orchestrator.errors import SettingsError
-from orchestrator.replay import Difference, Replayed
+from orchestrator.replay.changes import Changes, PlannerName
+from orchestrator.replay.replay import Difference, Replayed
 from orchestrator.settings import load
 from orchestrator.types import Goal, Weights
 

@@ -31,7 +31,7 @@ from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.remote import SOCKET, calls_of
 from orchestrator.journal.retention import Retention
 from orchestrator.journal.sqlite import SqliteJournal
-from orchestrator.loop import Loop
+from orchestrator.loop.loop import Loop
 from orchestrator.observe.pump import pump
 from orchestrator.observe.watch import Watch
 from orchestrator.settings import Settings, load

@@ -12,12 +12,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orchestrator.act.toolbox import ServerStatus, Toolbox
-from orchestrator.changes import Changes
 from orchestrator.clock import Clock, utc
 from orchestrator.control import EMITTED, Control
 from orchestrator.decide.wish import GoalDraft
 from orchestrator.doors.goal_views import GoalRow, rows
-from orchestrator.explanation import Explanation
+from orchestrator.explain.explanation import Explanation
 from orchestrator.figures import totals
 from orchestrator.journal.journal import Journal
 from orchestrator.journal.own import ParkedData
@@ -25,8 +24,9 @@ from orchestrator.journal.state import State, ToolStats
 from orchestrator.models.model import Model
 from orchestrator.observe.attributes import event_type, text
 from orchestrator.observed import Observed
-from orchestrator.rehearse import Rehearsal
-from orchestrator.replay import Difference, Replayed, Vendors
+from orchestrator.replay.changes import Changes
+from orchestrator.replay.rehearse import Rehearsal
+from orchestrator.replay.replay import Difference, Replayed, Vendors
 from orchestrator.settings import Settings
 from orchestrator.turn import Stages
 from orchestrator.types import Event, Goal, Json, Record, Tool
@@ -188,7 +188,7 @@ class Session:
     async def rehearse(self, goal: Goal, *, since: float = _DAY) -> Rehearsal:
         """Hold a goal against the last `since` seconds of the journal, without acting."""
         from orchestrator.journal.times import position_at
-        from orchestrator.rehearse import rehearse
+        from orchestrator.replay.rehearse import rehearse
 
         after = position_at(self.reader, self._clock.now() - since)
         return await rehearse(goal, self.reader, await self._parts.stages(), after=after)
@@ -216,7 +216,7 @@ class Session:
         Raises:
             MDLError: nothing, or more than one thing, is called so.
         """
-        from orchestrator.explain import Explainer
+        from orchestrator.explain.explainer import Explainer
 
         state = self.control.state
         lets = [call for version in state.goals.values() for call in version.goal.let.values()]

@@ -12,7 +12,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from orchestrator.clock import utc
-from orchestrator.explanation import Explanation, Node
+from orchestrator.explain.explanation import Explanation, Node
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_of
 from orchestrator.types import Json, Record

@@ -6,7 +6,7 @@ from random import Random
 
 from orchestrator.doors.cli import main
 from orchestrator.journal import wal
-from orchestrator.loop import Loop
+from orchestrator.loop.loop import Loop
 from tests.crash.plants import PLANTS
 from tests.crash.points import PAGES, POINTS, SNAPSHOT_EVERY, Fuse
 

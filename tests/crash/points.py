@@ -13,10 +13,10 @@ from functools import wraps
 from random import Random
 from typing import Any
 
-from orchestrator import loop, recovery
 from orchestrator.act.servers import Servers
 from orchestrator.journal import snapshots, wal, writer
 from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.loop import loop, recovery
 
 SNAPSHOT_EVERY, PAGES = 150, 100
 """Records between two snapshots, pages before the WAL is moved: so that both happen in a short life."""

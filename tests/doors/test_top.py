@@ -19,7 +19,7 @@ from orchestrator.doors.top import Recent
 from orchestrator.doors.top_views import View, lines, picture
 from orchestrator.figures import Figures, Totals
 from orchestrator.journal.state import GoalStats, ToolStats
-from orchestrator.loop import Queues
+from orchestrator.loop.loop import Queues
 from orchestrator.telemetry import Quantiles
 from tests.doors.places import NOTIFY, Place, environment, until
 

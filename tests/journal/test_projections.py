@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
-from orchestrator import parking
 from orchestrator.errors import JournalFull
 from orchestrator.journal import own, projections
 from orchestrator.journal.drafts import event_draft, turn_draft
 from orchestrator.journal.projections import fold, fold_event, fold_turn
 from orchestrator.journal.snapshots import load, pack, restore
 from orchestrator.journal.state import State
+from orchestrator.loop import parking
 from orchestrator.testing import ManualClock, MemoryJournal
 from orchestrator.types import (
     Action,

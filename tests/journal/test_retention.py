@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.doors.mirror import Mirror
 from orchestrator.errors import BodyGone, JournalBroken, JournalError, MDLError
-from orchestrator.explain import Explainer
+from orchestrator.explain.explainer import Explainer
 from orchestrator.journal import own, retention
 from orchestrator.journal.archive import read, write
 from orchestrator.journal.drafts import event_of
@@ -52,7 +52,7 @@ GOALS = (
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.marks.CURSOR_PAUSE", 0.0)
+    monkeypatch.setattr("orchestrator.loop.marks.CURSOR_PAUSE", 0.0)
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from orchestrator.journal.drafts import cursor_draft
 from orchestrator.journal.journal import Journal
 from orchestrator.journal.snapshots import pack
 from orchestrator.journal.state import State
-from orchestrator.plans import Plans
-from orchestrator.progress import Progress
+from orchestrator.loop.plans import Plans
+from orchestrator.loop.progress import Progress
 
 _log = logging.getLogger("mdl.loop")
 CURSOR_PAUSE = 0.2

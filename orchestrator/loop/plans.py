@@ -10,12 +10,12 @@ from time import perf_counter
 
 from orchestrator.act.toolbox import Toolbox
 from orchestrator.clock import Clock
-from orchestrator.doubt import Doubt
 from orchestrator.errors import JournalBusy, JournalFull
 from orchestrator.guard.approval import EXPIRY
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft, intent_draft, outcome_draft
 from orchestrator.journal.journal import Journal
+from orchestrator.loop.doubt import Doubt
 from orchestrator.telemetry import Timings
 from orchestrator.types import Action, Draft, Event, Grant, Outcome, Record, Refusal
 

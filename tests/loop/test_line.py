@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from hypothesis import given, strategies as st
 from msgspec import Struct
 
-from orchestrator.ahead import Ahead
 from orchestrator.journal.state import State
-from orchestrator.line import Line
+from orchestrator.loop.ahead import Ahead
+from orchestrator.loop.line import Line
 from orchestrator.orienting import Orienting
 from orchestrator.testing import MemoryJournal
 from orchestrator.types import Call, Event, Goal, GoalVersion, Json, Record, Touch, Window

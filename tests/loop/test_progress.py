@@ -5,7 +5,7 @@ import tracemalloc
 
 from hypothesis import given, strategies as st
 
-from orchestrator.progress import Progress
+from orchestrator.loop.progress import Progress
 
 
 @given(data=st.data())

@@ -4,7 +4,7 @@ import asyncio
 
 from hypothesis import given, strategies as st
 
-from orchestrator.lanes import Lanes, Work
+from orchestrator.loop.lanes import Lanes, Work
 
 
 def noting(into: list[str], name: str, *, gate: asyncio.Event | None = None) -> Work:

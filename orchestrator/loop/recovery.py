@@ -10,13 +10,13 @@ from itertools import dropwhile
 from msgspec import Struct
 
 from orchestrator.act.toolbox import Toolbox
-from orchestrator.causes import origin, planned, turns_of
 from orchestrator.errors import ToolMissing
 from orchestrator.journal import own
 from orchestrator.journal.journal import Journal
 from orchestrator.journal.state import State
 from orchestrator.judging import Plan, plan_of
-from orchestrator.plans import Plans, together
+from orchestrator.loop.causes import origin, planned, turns_of
+from orchestrator.loop.plans import Plans, together
 from orchestrator.types import Event, Grant, Outcome, Refusal
 
 _log = logging.getLogger("mdl.loop")

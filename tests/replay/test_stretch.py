@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.clock import utc
 from orchestrator.errors import SettingsError
-from orchestrator.stretch import place, records
+from orchestrator.replay.stretch import place, records
 from orchestrator.testing import ManualClock, MemoryJournal
 from tests.loops import START, emit, event
 

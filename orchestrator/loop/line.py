@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine, Hashable, Iterable
 from functools import partial
 from time import perf_counter
 
-from orchestrator.ahead import Ahead
+from orchestrator.loop.ahead import Ahead
 from orchestrator.orient.orientation import Sighting
 from orchestrator.orienting import Orienting
 from orchestrator.types import Event, Record, Touch

@@ -10,7 +10,7 @@ import msgspec
 
 from orchestrator.clock import utc
 from orchestrator.errors import MDLError
-from orchestrator.explanation import (
+from orchestrator.explain.explanation import (
     Explanation,
     Node,
     action_node,

@@ -18,7 +18,7 @@ from orchestrator.journal.drafts import event_draft, event_of
 from orchestrator.journal.journal import Journal
 from orchestrator.journal.projections import count_attempts
 from orchestrator.journal.state import State
-from orchestrator.plans import Plans
+from orchestrator.loop.plans import Plans
 from orchestrator.types import Record
 
 _log = logging.getLogger("mdl.loop")

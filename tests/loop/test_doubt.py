@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from orchestrator.doubt import Doubt
 from orchestrator.errors import GoalError, SettingsError, ToolError
 from orchestrator.journal import own
 from orchestrator.journal.snapshots import load
+from orchestrator.loop.doubt import Doubt
 from orchestrator.settings import parse
 from orchestrator.testing import MemoryJournal
 from orchestrator.types import Action, Goal, Grant, Json, Outcome, Tool

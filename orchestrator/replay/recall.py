@@ -10,10 +10,10 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from orchestrator.decide.planner import Proposal, Question
-from orchestrator.difference import NEVER_READ
 from orchestrator.errors import MDLError, PlannerError, ToolError
 from orchestrator.expressions import bind, event_variables
 from orchestrator.journal.state import State, ToolStats
+from orchestrator.replay.difference import NEVER_READ
 from orchestrator.types import (
     Call,
     Candidate,

@@ -12,12 +12,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct, field
 
-from orchestrator.ahead import Ahead
-from orchestrator.causes import origin, planned, turns_of
-from orchestrator.changes import Changes, Goals
 from orchestrator.decide.planner import Planner
-from orchestrator.difference import GONE, Apart, Side, apart, first_apart, side, unsaid, verdicts
-from orchestrator.dry import dry_turn
 from orchestrator.journal import own
 from orchestrator.journal.drafts import cursor_of, event_of, turn_of
 from orchestrator.journal.journal import Reader
@@ -25,10 +20,15 @@ from orchestrator.journal.projections import fold, fold_event, fold_turn
 from orchestrator.journal.snapshots import restore
 from orchestrator.journal.state import Pending, State, goal_id
 from orchestrator.judging import Judging
+from orchestrator.loop.ahead import Ahead
+from orchestrator.loop.causes import origin, planned, turns_of
 from orchestrator.orient.meaning import Meaning
 from orchestrator.orienting import Orienting
-from orchestrator.recall import Recall
-from orchestrator.stretch import Turns, records
+from orchestrator.replay.changes import Changes, Goals
+from orchestrator.replay.difference import GONE, Apart, Side, apart, first_apart, side, unsaid, verdicts
+from orchestrator.replay.dry import dry_turn
+from orchestrator.replay.recall import Recall
+from orchestrator.replay.stretch import Turns, records
 from orchestrator.turn import Stages
 from orchestrator.types import Decision, Event, GoalVersion, Record, Tool, Touch, Turn
 

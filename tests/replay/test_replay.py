@@ -11,7 +11,6 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orchestrator.changes import Changes
 from orchestrator.decide import score
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_of
@@ -19,7 +18,8 @@ from orchestrator.journal.journal import Reader
 from orchestrator.journal.reader import SqliteReader
 from orchestrator.journal.retention import Retention
 from orchestrator.journal.sqlite import SqliteJournal
-from orchestrator.replay import Difference, Replay, Replayed, Stretch, Vendors
+from orchestrator.replay.changes import Changes
+from orchestrator.replay.replay import Difference, Replay, Replayed, Stretch, Vendors
 from orchestrator.settings import Keep
 from orchestrator.testing import ManualClock, MemoryJournal, ScriptedModel
 from orchestrator.types import Budget, Candidate, Goal, Weights, Window

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from orchestrator.dry import dry_turn
 from orchestrator.journal.drafts import event_of
 from orchestrator.journal.journal import Reader
 from orchestrator.journal.state import State
-from orchestrator.stretch import records
+from orchestrator.replay.dry import dry_turn
+from orchestrator.replay.stretch import records
 from orchestrator.turn import Stages
 from orchestrator.types import Goal, GoalVersion, Json, Record
 

@@ -45,7 +45,7 @@ from tests.loops import (
     waiting,
 )
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 PLAN = (call("t.first"), call("t.second"))
 

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.doors.sessions import session
 from orchestrator.errors import MDLError
-from orchestrator.explanation import Explanation, Node
+from orchestrator.explain.explanation import Explanation, Node
 from tests.doors.places import NOTIFY, Place, until, write
 
 GOALS = """

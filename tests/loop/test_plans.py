@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from orchestrator.doubt import Doubt
 from orchestrator.errors import JournalBusy, JournalError, JournalFull
 from orchestrator.journal.drafts import cursor_draft
-from orchestrator.plans import Plans, together
+from orchestrator.loop.doubt import Doubt
+from orchestrator.loop.plans import Plans, together
 from orchestrator.telemetry import Timings
 from orchestrator.testing import FakeToolbox, ManualClock, MemoryJournal
 from orchestrator.types import Draft, Record
@@ -36,7 +36,7 @@ def plans(journal: MemoryJournal) -> Plans:
 
 
 async def test_a_full_or_locked_journal_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.plans.PAUSE", 0.0)
+    monkeypatch.setattr("orchestrator.loop.plans.PAUSE", 0.0)
     journal = Refusing(JournalFull("full", retry_after=0), JournalBusy("locked"), JournalFull("full", retry_after=0))
     async with asyncio.timeout(5):
         await plans(journal).record([cursor_draft(7)])

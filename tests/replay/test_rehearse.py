@@ -11,7 +11,7 @@ from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.times import position_at
 from orchestrator.judging import Judging
 from orchestrator.orienting import Orienting
-from orchestrator.rehearse import Rehearsal, rehearse
+from orchestrator.replay.rehearse import Rehearsal, rehearse
 from orchestrator.testing import FakeToolbox, ManualClock, MemoryJournal
 from orchestrator.turn import Stages
 from orchestrator.types import Budget, Call, Event, Goal, Json, Rate, Tool, Window

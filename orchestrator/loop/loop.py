@@ -16,12 +16,8 @@ from time import perf_counter
 
 from msgspec import Struct
 
-from orchestrator import recovery
 from orchestrator.act.toolbox import Toolbox
-from orchestrator.ahead import Ahead
-from orchestrator.causes import origin, planned, turns_of
 from orchestrator.clock import Clock
-from orchestrator.doubt import Doubt
 from orchestrator.errors import JournalBroken, JournalError
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft, event_of, turn_draft
@@ -30,17 +26,21 @@ from orchestrator.journal.projections import change_goal, fold, fold_turn
 from orchestrator.journal.snapshots import load
 from orchestrator.journal.state import OpenWant, Pending, goal_id
 from orchestrator.judging import Verdicts, let_of
-from orchestrator.lanes import Lanes
-from orchestrator.line import Line
-from orchestrator.marks import SNAPSHOT_EVERY, Marks
-from orchestrator.parking import Parking, suspects, target, untried
-from orchestrator.plans import Plans, together
-from orchestrator.progress import Progress
+from orchestrator.loop import recovery
+from orchestrator.loop.ahead import Ahead
+from orchestrator.loop.causes import origin, planned, turns_of
+from orchestrator.loop.doubt import Doubt
+from orchestrator.loop.lanes import Lanes
+from orchestrator.loop.line import Line
+from orchestrator.loop.marks import SNAPSHOT_EVERY, Marks
+from orchestrator.loop.parking import Parking, suspects, target, untried
+from orchestrator.loop.plans import Plans, together
+from orchestrator.loop.progress import Progress
+from orchestrator.loop.wants import check, glance
 from orchestrator.settings import LoopSettings
 from orchestrator.telemetry import Timings
 from orchestrator.turn import Stages
 from orchestrator.types import Event, Goal, Json, Record, Touch, Want
-from orchestrator.wants import check, glance
 
 _log = logging.getLogger("mdl.loop")
 CAREFUL = 32

@@ -353,7 +353,7 @@ async def test_a_journal_that_is_closed_ends_the_loop() -> None:
 async def test_the_cursor_follows_what_is_finished_and_rests_when_nothing_happens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("orchestrator.marks.CURSOR_PAUSE", 0.0)
+    monkeypatch.setattr("orchestrator.loop.marks.CURSOR_PAUSE", 0.0)
     journal = MemoryJournal()
     await set_goals(journal, goal())
     async with living(journal, Tools(act=echo)) as life:

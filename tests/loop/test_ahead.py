@@ -1,8 +1,8 @@
 """What is ahead of the projection: seen by the next event, and gone once its turn is folded."""
 
-from orchestrator.ahead import Ahead
 from orchestrator.journal.projections import fold_turn
 from orchestrator.journal.state import State
+from orchestrator.loop.ahead import Ahead
 from orchestrator.types import GoalVersion, Touch, Turn, Window
 from tests.loops import START, goal
 

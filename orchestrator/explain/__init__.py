@@ -1,0 +1,1 @@
+"""Explain: why something happened or did not, answered from the journal alone."""
