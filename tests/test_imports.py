@@ -30,6 +30,7 @@ FAULTS = [
     ("flow", "orchestrator/replay/stretch.py", "orchestrator.explain.explanation"),
     ("loop", "orchestrator/loop/lanes.py", "orchestrator.loop.line"),
     ("loop", "orchestrator/loop/plans.py", "orchestrator.loop.progress"),
+    ("loop", "orchestrator/loop/turns.py", "orchestrator.loop.aftermath"),
     ("loop", "orchestrator/loop/nowhere.py", "json"),
     ("replay", "orchestrator/replay/stretch.py", "orchestrator.replay.replay"),
     ("explain", "orchestrator/explain/explanation.py", "orchestrator.explain.explainer"),

@@ -6,7 +6,7 @@ had not ended is noted, and what was noted before is a suspect, taken up with no
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence, Set as AbstractSet
+from collections.abc import Callable, Generator, Mapping, Sequence, Set as AbstractSet
 from contextlib import contextmanager, suppress
 
 import msgspec
@@ -18,6 +18,7 @@ from orchestrator.journal.drafts import event_draft, event_of
 from orchestrator.journal.journal import Journal
 from orchestrator.journal.projections import count_attempts
 from orchestrator.journal.state import State
+from orchestrator.loop.lanes import Work
 from orchestrator.loop.plans import Plans
 from orchestrator.types import Record
 
@@ -26,9 +27,6 @@ ATTEMPTS = 3
 """How often a turn is taken up."""
 RESTS = (0.05, 0.5)
 """Seconds before the second and the third attempt at a turn that fails inside MDL."""
-
-
-_Work = Callable[[], Coroutine[None, None, None]]
 
 
 class Parking:
@@ -54,7 +52,7 @@ class Parking:
             await self._plans.record([event_draft(made)])
             count_attempts(self._state, data.turns)  # as folding the record will, once the loop comes by
 
-    async def go_on(self, position: int, work: _Work, error: Exception, *, lost: Callable[[], bool]) -> bool:
+    async def go_on(self, position: int, work: Work, error: Exception, *, lost: Callable[[], bool]) -> bool:
         """Try again what failed inside MDL, and park it where that does not help, or no more can be tried (`lost`).
 
         Returns:
@@ -79,7 +77,7 @@ class Parking:
         await self.park(position, reason=f"it failed inside MDL: {error!r}", attempts=attempt)
         return False
 
-    async def alone(self, position: int, attempts: int, begin: _Work) -> bool:
+    async def alone(self, position: int, attempts: int, begin: Work) -> bool:
         """Take up a turn that had begun when the process ended, which it did `attempts` times; or park it.
 
         Returns:
@@ -118,7 +116,7 @@ class Parking:
             self.aside.pop(position, None)
 
 
-async def _error(work: _Work) -> Exception | None:
+async def _error(work: Work) -> Exception | None:
     try:
         await work()
     except JournalBroken:

@@ -16,7 +16,7 @@ from typing import Any
 from orchestrator.act.servers import Servers
 from orchestrator.journal import snapshots, wal, writer
 from orchestrator.journal.sqlite import SqliteJournal
-from orchestrator.loop import loop, recovery
+from orchestrator.loop import recovery, turns
 
 SNAPSHOT_EVERY, PAGES = 150, 100
 """Records between two snapshots, pages before the WAL is moved: so that both happen in a short life."""
@@ -113,7 +113,7 @@ POINTS: Mapping[str, tuple[Callable[[Fuse], None], int]] = {
     "event from outside stored": (stored("web."), 20),
     "rows with their position stored": (stored("shop."), 5),
     "tick stored": (stored("timer."), 2),
-    "turn folded, not stored": (always(loop, "fold_turn", when="after"), 20),
+    "turn folded, not stored": (always(turns, "fold_turn", when="after"), 20),
     "turn stored": (stored("turn"), 20),
     "next step stored": (stored("intent"), 3),
     "before the call": (always(Servers, "act", when="before"), 20),
