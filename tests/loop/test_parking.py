@@ -12,6 +12,8 @@ from orchestrator.guard.verdict import POLICIES
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.snapshots import load
+from orchestrator.loop.aftermath import CAREFUL
+from orchestrator.loop.parking import suspects
 from orchestrator.testing import FakeToolbox, MemoryJournal
 from orchestrator.types import Call, Draft, Json, Record, Refusal, Want, Window
 from tests.loops import (
@@ -395,6 +397,20 @@ async def test_nothing_runs_beside_a_suspect() -> None:
     await die(journal, deadly, beside=beside)
     assert not beside.calls
     assert [one for one in attempts(journal) if len(one) == 1][-1] == [[3, 3]]
+
+
+async def test_of_some_hundred_that_wait_only_a_few_are_suspects_after_two_unclean_ends() -> None:
+    journal, held = MemoryJournal(), Held()
+    risk = {"risk": Call("t.held", {"id": "=event.id"})}
+    await set_goals(journal, goal(let=risk, when="risk != null"))
+    await emit(journal, *[event(f"{n}", subject=f"customer/{n}") for n in range(300)])
+    await begin(journal, Tools(held=held, act=echo), ends=lambda life: life.loop.queues.line == 300)
+    await begin(journal, Tools(held=held, act=echo), ends=lambda life: life.loop.queues.line > CAREFUL)
+    assert CAREFUL < len(suspects(folded(journal), set())) <= 2 * CAREFUL
+    held.open.set()
+    await begin(journal, Tools(held=held, act=echo), ends=lambda life: not life.loop.backlog)
+    assert sorted(outcomes(journal)) == sorted(f"succeeded t.act({n})" for n in range(300))
+    assert not parked(journal)
 
 
 async def test_a_want_whose_look_ends_the_process_is_parked_and_one_that_does_not_is_looked_after() -> None:
