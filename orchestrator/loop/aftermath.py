@@ -62,8 +62,8 @@ class Aftermath:
         for position in [position for position in left if position in self.suspects]:
             await self.alone(position, partial(self._resumed, left.pop(position)))
         wants = [want for want in self._state.wants.values() if want.event not in self._state.parked]
-        for want in [want for want in wants if want.event in self.suspects]:
-            await self.alone(want.event, partial(self._looks.glance, want))
+        for position in {want.event: None for want in wants if want.event in self.suspects}:
+            await self.alone(position, partial(self._looks.glance, position))
         if self.unclean:  # it ran when the process ended, and now again
             await self._parking.attempted({want.event: 1 for want in wants} | dict.fromkeys(left, 2))
         self._go_on(left.values(), [want for want in wants if want.event not in self._lapsed])

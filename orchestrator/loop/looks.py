@@ -36,11 +36,12 @@ class Looks:
         for lapsed in self._looking.keys() - self._state.wants.keys():
             self._looking.pop(lapsed).cancel()
 
-    async def glance(self, opened: OpenWant) -> None:
-        """Look once, and record nothing."""
-        if asked := self._asked(opened):
-            want, event, lets = asked
-            await self._beside.safely(partial(glance, want, event, lets=lets, read=self._toolbox.read), "want")
+    async def glance(self, position: int) -> None:
+        """Look once after each want of an event, and record nothing."""
+        for opened in [opened for opened in self._state.wants.values() if opened.event == position]:
+            if asked := self._asked(opened):
+                want, event, lets = asked
+                await self._beside.safely(partial(glance, want, event, lets=lets, read=self._toolbox.read), "want")
 
     async def _look(self, action: str) -> None:
         opened = self._state.wants[action]

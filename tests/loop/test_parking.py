@@ -436,6 +436,19 @@ async def test_a_want_whose_look_ends_the_process_is_parked_and_one_that_does_no
     assert events(journal, own.WANT_MISSED) == []
 
 
+@pytest.mark.parametrize(("deaths", "expected"), [(3, []), (4, [(3, 3)])])
+async def test_two_wants_of_one_suspect_stop_no_start(deaths: int, expected: list[tuple[int, int]]) -> None:
+    journal, deadly, safe = MemoryJournal(), Deadly(), Tools(deadly=echo, act=echo)
+    want = Want(holds="x == 1", within="1h", see={"x": Call("t.deadly")})
+    await set_goals(journal, goal("a", want=want), goal("b", want=want))
+    await emit(journal, event("1"))
+    for _ in range(deaths):
+        await die(journal, deadly, act=echo)
+    await begin(journal, safe, ends=lambda life: not life.loop.backlog)
+    await begin(journal, safe, ends=lambda life: not life.loop.backlog)
+    assert parked(journal) == expected
+
+
 async def test_after_a_clean_stop_nothing_is_noted() -> None:
     journal, held = MemoryJournal(), Held()
     await set_goals(journal, goal(do=(call("t.held"),)))
