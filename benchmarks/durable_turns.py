@@ -18,6 +18,7 @@ from msgspec import Struct
 from orchestrator import action
 from orchestrator.act.servers import Servers
 from orchestrator.clock import Clock, SystemClock, utc
+from orchestrator.doors.event_loop import new_event_loop
 from orchestrator.doors.running import settle
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft
@@ -101,7 +102,8 @@ def names(keys: int) -> list[str]:
 
 def durable_turns(folder: Path, *, keys: int, turns: int, goals: int = 1) -> Sample:
     """Measure turns in a new journal in `folder`, with so many goals; all but one are for other event types."""
-    return asyncio.run(_durable_turns(folder, keys=keys, turns=turns, goals=goals))
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:  # as `mdl run`
+        return runner.run(_durable_turns(folder, keys=keys, turns=turns, goals=goals))
 
 
 async def _durable_turns(folder: Path, *, keys: int, turns: int, goals: int) -> Sample:

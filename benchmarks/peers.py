@@ -19,6 +19,8 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
+from orchestrator.doors.event_loop import new_event_loop
+
 _NODES = ("orient", "decide", "guard", "act")
 
 
@@ -46,7 +48,8 @@ def floor(folder: Path, *, keys: int, turns: int, records: Sequence[int]) -> Sam
 
 def langgraph(folder: Path, *, keys: int, turns: int) -> Sample:
     """Measure LangGraph: SqliteSaver for one key, AsyncSqliteSaver for several at once. A thread is one turn."""
-    return asyncio.run(_langgraph(folder, keys=keys, turns=turns))
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(_langgraph(folder, keys=keys, turns=turns))
 
 
 async def _langgraph(folder: Path, *, keys: int, turns: int) -> Sample:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from orchestrator.doors.event_loop import new_event_loop
 from orchestrator.errors import JournalError, MDLError
 
 app = typer.Typer(
@@ -67,8 +68,8 @@ def frame(
 
 def run(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     """Run a command's coroutine; an error of ours becomes one line and an exit code."""
-    with told():
-        return asyncio.run(work())
+    with told(), asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(work())
 
 
 @contextmanager
