@@ -246,13 +246,15 @@ def _own(
     correlationid: str | None = None,
     traceparent: str | None = None,
 ) -> Event:
+    # One for every action, and encoded at once: a copy as plain values would be made for nobody.
+    plain = data if isinstance(data, ActionData) else msgspec.to_builtins(data)
     return Event(
         id=id_,
         source=SOURCE,
         type=type_,
         time=utc(at),
         subject=subject,
-        data=data if isinstance(data, ActionData) else msgspec.to_builtins(data),  # every action has one; it is encoded
+        data=plain,
         causationid=causationid,
         correlationid=correlationid,
         traceparent=traceparent,
