@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,52 @@ def test_taking_only_the_fields_an_expression_reads_changes_no_answer(text: str,
     condition = compiled(text)
     if condition is not None:
         given = variables(data, risk=risk)
+        assert answer(condition, given) == answer(unpruned(condition), given)
+
+
+CONSTANTS = [
+    "1.0",
+    "0",
+    "-1",
+    "9007199254740993",
+    "9223372036854775807",
+    "1e300",
+    "3u",
+    "'a'",
+    "''",
+    "'\\u00e9'",
+    "'\\ufffd'",
+    "'a\\u0000b'",
+    "true",
+    "null",
+]
+SIGNS = ["==", "!=", "<", "<=", ">", ">="]
+VALUES: list[Json] = [
+    0, 1, -1, 1.0, -0.5, 2**53, 2**60, math.nan, math.inf, True, False, "a", "\u00e9", "a\0b", "\0", "\ud800", "", None, [], {"a": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["event.data.a", "event.data['a b']", ".event.data.a", "event.data.gone", "risk"])
+def test_comparing_without_cel_changes_no_answer(place: str) -> None:
+    for sign, constant in product(SIGNS, CONSTANTS):
+        for text in (f"{place} {sign} {constant}", f"{constant} {sign} {place}"):
+            if (condition := compiled(text)) is None:
+                continue
+            for one in VALUES:
+                given = variables({"a": one, "a b": one}, risk=one)
+                assert answer(condition, given) == answer(unpruned(condition), given), (text, one)
+
+
+COMPARED = st.builds(
+    "{} {} {}".format, st.sampled_from(["event.data.a", "risk"]), st.sampled_from(SIGNS), st.sampled_from(CONSTANTS)
+)
+
+
+@given(texts=st.lists(COMPARED, min_size=2, max_size=4), a=st.sampled_from(VALUES), risk=st.sampled_from(VALUES))
+def test_joining_comparisons_without_cel_changes_no_answer(texts: list[str], a: Json, risk: Json) -> None:
+    condition = compiled(" && ".join(texts))
+    if condition is not None:
+        given = variables({"a": a}, risk=risk)
         assert answer(condition, given) == answer(unpruned(condition), given)
 
 

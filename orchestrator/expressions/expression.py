@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from orchestrator.errors import EvaluationError, ExpressionError
 from orchestrator.expressions.cel import RAISED, Program, environment
+from orchestrator.expressions.comparisons import Comparison, comparisons_of, verdict
 from orchestrator.expressions.complaints import refusal, shortened, why_not
 from orchestrator.expressions.reads import ELEMENT, TIME, Path, reads_of
 from orchestrator.expressions.values import DEEPEST, Tree, from_cel, take, to_cel
@@ -29,13 +30,20 @@ class Expression:
         tested: those of `fields` it asks for with `has()`.
     """
 
-    __slots__ = ("_path", "_times", "_tree", "fields", "kind", "program", "reads", "tested", "text")
+    __slots__ = ("_comparisons", "_path", "_times", "_tree", "fields", "kind", "program", "reads", "tested", "text")
 
     def __init__(
-        self, text: str, program: Program, *, fields: frozenset[Path], tested: frozenset[Path] = frozenset()
+        self,
+        text: str,
+        program: Program,
+        *,
+        fields: frozenset[Path],
+        tested: frozenset[Path] = frozenset(),
+        comparisons: tuple[Comparison, ...] = (),
     ) -> None:
         """Made by `compile_expression`."""
         self.text, self.program, self.fields, self.tested = (text, program, fields, tested)
+        self._comparisons = comparisons
         self.kind = str(program.return_type().name())
         self.reads = frozenset(_up_to_element(path) for path in fields)
         self._tree, self._times = tree_of(self.reads), times_in(self.reads)
@@ -60,6 +68,8 @@ class Expression:
         Raises:
             EvaluationError: as `value`, and when the result is neither true nor false.
         """
+        if self._comparisons and (known := verdict(self._comparisons, variables)) is not None:
+            return known
         value = self._evaluate(variables, _plain)
         if value is True or value is False:
             return value
@@ -93,10 +103,11 @@ def compile_expression(text: str, variables: tuple[str, ...]) -> Expression:
     except RAISED as error:
         raise ExpressionError(refusal(text, str(error), variables)) from error
     try:
-        reads = reads_of(program.serialize())
+        serialised = program.serialize()
+        reads, comparisons = reads_of(serialised), comparisons_of(serialised)
     except (ValueError, LookupError, StopIteration):  # a newer library, another tree: slower, and still right
         return Expression(text, program, fields=frozenset({*((name,) for name in variables), TIME}))
-    return Expression(text, program, fields=reads.paths, tested=reads.tested)
+    return Expression(text, program, fields=reads.paths, tested=reads.tested, comparisons=comparisons)
 
 
 def compile_condition(text: str, variables: tuple[str, ...]) -> Expression:
@@ -139,9 +150,14 @@ def event_variables(event: Event) -> dict[str, Json]:
     }
     if event.subject is not None:
         fields["subject"] = event.subject
-    for name in ("causationid", "correlationid", "sequence", "dataschema"):
-        if (value := getattr(event, name)) is not None:
-            fields[name] = value
+    if event.causationid is not None:
+        fields["causationid"] = event.causationid
+    if event.correlationid is not None:
+        fields["correlationid"] = event.correlationid
+    if event.sequence is not None:
+        fields["sequence"] = event.sequence
+    if event.dataschema is not None:
+        fields["dataschema"] = event.dataschema
     return {"event": {**event.extensions, **fields} if event.extensions else fields}
 
 

@@ -1,0 +1,117 @@
+"""Conditions that only compare fields with constants, joined by `&&`, asked without the CEL library: most `when`s.
+
+CEL is the meaning. Where a field is missing, or a value is not of the constant's kind, it has the word.
+"""
+
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from struct import unpack
+from typing import TypeAlias
+
+from orchestrator.expressions.reads import Path
+from orchestrator.expressions.syntax import Kind, constant_text, every, fields, parts, root_of, text
+from orchestrator.expressions.values import EXACT
+from orchestrator.types import Json
+
+Comparison: TypeAlias = tuple[Path, type[float] | type[str] | type[bool], Callable[[Json, Json], bool], Json]
+"""Where the value stands, of what kind it is to be, and how it compares with the constant that follows."""
+
+_ORDER: dict[str, Callable[[Json, Json], bool]] = {
+    "_<_": operator.lt,
+    "_<=_": operator.le,
+    "_>_": operator.gt,
+    "_>=_": operator.ge,
+}
+_EQUAL: dict[str, Callable[[Json, Json], bool]] = {"_==_": operator.eq, "_!=_": operator.ne}
+_TURNED = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_", "_==_": "_==_", "_!=_": "_!=_"}
+
+
+def comparisons_of(program: bytes) -> tuple[Comparison, ...]:
+    """What a serialised program compares; nothing where it does anything besides.
+
+    Raises:
+        ValueError, LookupError: it is no serialised `CheckedExpr`.
+    """
+    found = list(_conjuncts(root_of(program)))
+    return () if None in found else tuple(one for one in found if one is not None)
+
+
+def verdict(comparisons: tuple[Comparison, ...], variables: Mapping[str, Json]) -> bool | None:
+    """Whether all of them hold; None where CEL has to be asked."""
+    for path, kind, compare, constant in comparisons:
+        value: Json = variables
+        try:
+            for name in path:
+                value = value[name]
+        except (LookupError, TypeError):
+            return None
+        given: type[Json] = value.__class__
+        if given is not kind and (given is not int or kind is not float or not -EXACT <= value <= EXACT):
+            return None
+        if not compare(value, constant):
+            return False
+    return True
+
+
+def _conjuncts(node: bytes) -> Iterator[Comparison | None]:
+    name, arguments = _call(node)
+    if name == "_&&_":
+        for argument in arguments:
+            yield from _conjuncts(argument)
+    else:
+        yield _comparison(name, arguments)
+
+
+def _comparison(name: str, arguments: list[bytes]) -> Comparison | None:
+    if name not in _TURNED:
+        return None
+    left, right = arguments
+    if (path := _path(left)) is None:
+        name, path, right = _TURNED[name], _path(right), left
+    constant = _constant(right)
+    if path is None or constant is None:
+        return None
+    compare = (_EQUAL | _ORDER if isinstance(constant, float) else _EQUAL).get(name)
+    return None if compare is None else (path, type(constant), compare, constant)
+
+
+def _call(node: bytes) -> tuple[str, list[bytes]]:
+    for kind, body in parts(node):
+        if kind == Kind.CALL and not every(body, 1):
+            return text(body, 2), every(body, 3)
+    return "", []
+
+
+def _path(node: bytes) -> Path | None:
+    for kind, body in parts(node):
+        if kind == Kind.NAME:
+            return (text(body, 1).removeprefix("."),)
+        if kind == Kind.SELECT and 3 not in dict(fields(body)):  # noqa: PLR2004  test_only, which has() sets
+            return _below(every(body, 1), text(body, 2))
+        if kind == Kind.CALL and text(body, 2) == "_[_]":
+            target, index = every(body, 3)
+            return _below([target], constant_text(index))
+    return None
+
+
+def _below(operand: list[bytes], name: str | None) -> Path | None:
+    path = _path(operand[0]) if operand else None
+    if path is None or name is None or "\0" in name:  # the library would cut the name there
+        return None
+    return (*path, name)
+
+
+def _constant(node: bytes) -> float | str | bool | None:
+    for number, value in (field for constant in every(node, Kind.CONSTANT) for field in fields(constant)):
+        match number, value:
+            case 2, int():
+                return bool(value)
+            case 3, int():
+                return float(value - 2**64 if value >= 2**63 else value)
+            case 5, bytes():
+                return unpack("<d", value)[0]
+            case 6, bytes() if value.isascii() and b"\0" not in value:  # no other text reaches CEL as another
+                return value.decode()
+            case _:
+                return None
+    return None
