@@ -61,7 +61,8 @@ class InProcess:
             raise ToolMissing(f"server `{self.name}` is {self.standing.state}: {self.standing.reason}")
         token = None if grant is None else attach(carried(grant))
         try:
-            result = await self._result(tool, arguments, grant)
+            way = self._direct.get(tool)
+            result = await (self._result(tool, arguments, grant) if way is None else way(arguments))
         except Refused as error:
             raise self._said_no(tool, error) from error
         except MCPError as error:
@@ -83,8 +84,6 @@ class InProcess:
     async def _result(
         self, tool: str, arguments: dict[str, Json], grant: Grant | None
     ) -> Json | CallToolResult | InputRequiredResult:
-        if tool in self._direct:
-            return await self._direct[tool](arguments)
         if self._client is not None and tool in self._by_client:
             extra = None if grant is None else RequestParamsMeta(**meta(grant))
             return await self._client.call_tool(tool, arguments, meta=extra)

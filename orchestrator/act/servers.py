@@ -119,7 +119,9 @@ class Servers:
             ToolError: the tool is not harmless, it failed, or its result is too large to judge by.
         """
         server, own = self._addressed(call.tool)
-        tool = await self._tool(server, own, self._deadline(server))
+        if server.standing.state == "starting":
+            await self._started(server, self._deadline(server))
+        tool = _tool(server, own)
         if not tool.harmless:
             raise ToolError(_unread(tool))
         last, _ = await self._attempts(call.tool, call.args, None)
@@ -145,7 +147,9 @@ class Servers:
         self, server: Server, own: str, arguments: dict[str, Json], grant: Grant | None, deadline: float
     ) -> Attempt:
         try:
-            tool = await self._tool(server, own, deadline)
+            if server.standing.state == "starting":
+                await self._started(server, deadline)
+            tool = _tool(server, own)
         except ToolMissing as error:
             return Attempt(status="failed", error=error)
         try:
@@ -189,21 +193,10 @@ class Servers:
             raise Misfit(f"`{tool.name}` answers {len(encoded)} bytes, over {self._max_result}; ask it for less")
         return summary(encoded)
 
-    async def _tool(self, server: Server, own: str, deadline: float) -> Tool:
-        """The tool of that name; waits while the server is starting."""
-        if server.standing.state == "starting":
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(deadline):
-                    await self._until(lambda: server.standing.state != "starting")
-        standing = server.standing
-        if standing.state != "up":
-            raise ToolMissing(f"server `{server.name}` is {standing.state}: {standing.reason or 'no answer yet'}")
-        tool = standing.tools.get(own)
-        if tool is None:
-            near = difflib.get_close_matches(own, standing.tools, 1)
-            hint = f"; is it `{near[0]}`?" if near else ""
-            raise ToolMissing(f"server `{server.name}` has no tool `{own}`{hint}")
-        return tool
+    async def _started(self, server: Server, deadline: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await self._until(lambda: server.standing.state != "starting")
 
     def _addressed(self, name: str) -> tuple[Server, str]:
         owner, _, own = name.partition(".")
@@ -256,6 +249,18 @@ class Servers:
                 )
             servers[name] = InProcess(name, one, loaded[name], changed=self._changed)
         return servers
+
+
+def _tool(server: Server, own: str) -> Tool:
+    standing = server.standing
+    if standing.state != "up":
+        raise ToolMissing(f"server `{server.name}` is {standing.state}: {standing.reason or 'no answer yet'}")
+    tool = standing.tools.get(own)
+    if tool is None:
+        near = difflib.get_close_matches(own, standing.tools, 1)
+        hint = f"; is it `{near[0]}`?" if near else ""
+        raise ToolMissing(f"server `{server.name}` has no tool `{own}`{hint}")
+    return tool
 
 
 def _unread(tool: Tool) -> str:

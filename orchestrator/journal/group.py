@@ -58,6 +58,16 @@ class Group:
         if not ask.reserved:
             self.counted += count
 
+    def answer(self, ask: Ask) -> list[Record | None]:
+        """What became of one of its asks, once it is settled.
+
+        Raises:
+            JournalError: nothing of the group was stored.
+        """
+        if self.failure is not None:
+            raise self.failure()
+        return ask.answer
+
     @property
     def full(self) -> bool:
         """Whether the next ask needs another group."""

@@ -72,8 +72,11 @@ def fold_event(state: State, event: Event, record: Record) -> None:
             _fold_own(state, event, record)
         except msgspec.ValidationError:
             return  # not made by this MDL; it may not keep the journal from being read
-    elif event.type in state.observed or len(state.observed) < KEPT_TYPES:  # producers may invent types without end
-        state.observed.setdefault(event.type, Observed()).observe(event.data)
+    elif (observed := state.observed.get(event.type)) is not None:
+        observed.observe(event.data)
+    elif len(state.observed) < KEPT_TYPES:  # producers may invent types without end
+        state.observed[event.type] = observed = Observed()
+        observed.observe(event.data)
 
 
 def fold_turn(state: State, turn: Turn) -> None:
@@ -207,7 +210,7 @@ def _fold_outcome(state: State, data: own.ActionData, event: Event, record: Reco
         case _:
             state.counts.unknown += 1
             _hold(state, data, event, record)
-    stats = state.tools.setdefault(data.tool, ToolStats())
+    stats = state.tools.get(data.tool) or state.tools.setdefault(data.tool, ToolStats())
     stats.calls += 1
     stats.failures += data.status != "succeeded"
     stats.seconds += (data.seconds - stats.seconds) / min(stats.calls, 50)
@@ -282,7 +285,8 @@ def _fold_want(state: State, data: own.WantData) -> None:
 
 
 def _progress(state: State, goal: str, at: float, *, stopped: bool) -> None:
-    progress = state.progress.setdefault(goal_id(goal), GoalStats())
+    goal = goal_id(goal)
+    progress = state.progress.get(goal) or state.progress.setdefault(goal, GoalStats())
     if stopped:
         progress.near_misses += 1
     else:

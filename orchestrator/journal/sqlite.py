@@ -98,7 +98,9 @@ class SqliteJournal(SqliteReader):
             positions=chain.texts(positions) if positions else (),
             reserved=reserved,
         )
-        return await self._writer.put(ask)
+        group = self._writer.join(ask)
+        await group.settled
+        return group.answer(ask)
 
     async def store_snapshot(self, position: int, body: bytes) -> None:
         """Keep a projection folded up to `position`, in place of the one before.

@@ -79,11 +79,32 @@ class Writer:
             JournalFull: the queue or the disk is full; nothing of it was stored.
             JournalError: closed, locked or broken; nothing of it was stored.
         """
-        group = self._join(ask)
+        group = self.join(ask)
         await group.settled
-        if group.failure is not None:
-            raise group.failure()
-        return ask.answer
+        return group.answer(ask)
+
+    def join(self, ask: Ask) -> Group:
+        """Let an ask be stored with the next group; `put` without the wait.
+
+        Raises:
+            JournalFull: the queue is full; nothing of it will be stored.
+            JournalError: closed; nothing of it will be stored.
+        """
+        if self._closed:
+            raise JournalError(f"`{self._path}` is closed; nothing was stored")
+        count = len(ask.drafts)
+        if not ask.reserved:
+            if self._waiting and self._waiting + count > self._max_queue:
+                raise JournalFull(
+                    f"{self._waiting} records wait for `{self._path}` already; nothing was stored, come back"
+                )
+            self._waiting += count
+        if not self._groups or self._groups[-1].full:
+            self._groups.append(Group(self._loop))
+            self._schedule()
+        group = self._groups[-1]
+        group.add(ask)
+        return group
 
     def hold(self) -> None:
         """Begin no commit until `release`; asks gather meanwhile."""
@@ -109,20 +130,6 @@ class Writer:
         self._connection.close()
 
     # ------------------------------------------------------------ gathering
-
-    def _join(self, ask: Ask) -> Group:
-        if self._closed:
-            raise JournalError(f"`{self._path}` is closed; nothing was stored")
-        count = len(ask.drafts)
-        if not ask.reserved and self._waiting and self._waiting + count > self._max_queue:
-            raise JournalFull(f"{self._waiting} records wait for `{self._path}` already; nothing was stored, come back")
-        if not self._groups or self._groups[-1].full:
-            self._groups.append(Group(self._loop))
-            self._schedule()
-        group = self._groups[-1]
-        group.add(ask)
-        self._waiting += 0 if ask.reserved else count
-        return group
 
     def _schedule(self) -> None:
         if self._groups and not (self._scheduled or self._held or self._committing or self._closed):
