@@ -3,7 +3,7 @@
 Deciding may wait for a model. Guarding never waits: between it and the fold of its turn nothing else is folded.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import perf_counter
 
 from msgspec import Struct
@@ -32,6 +32,7 @@ from orchestrator.types import (
     Turn,
 )
 
+Decided = tuple[Decision, GoalVersion]
 Plan = tuple[Grant | Refusal, ...]
 Tools = Callable[[], Mapping[str, Tool]]
 
@@ -51,20 +52,25 @@ class Judging:
         """Choose among `tools`; ask `model` where a goal wants judgement; let nothing pass that a policy refuses."""
         self._tools, self._model, self._policies = tools, model, policies
 
-    async def decide(self, event: Event, touch: Touch, version: GoalVersion, state: State) -> Decision:
-        """A decision for one touched goal; whether it is meant at all comes first, where that is not sure."""
-        question = Question(event, touch, version, ())
-        if touch.unsure:
-            return await self._unsure(question, state)
-        if compiled(version.goal):
-            return decide_compiled(question)
-        return await self._choose(question, state)
+    async def decide(self, event: Event, touched: Iterable[tuple[Touch, GoalVersion]], state: State) -> list[Decided]:
+        """A decision for every touched goal; whether it is meant at all comes first, where that is not sure."""
+        decided: list[Decided] = []
+        for touch, version in touched:
+            question = Question(event, touch, version, ())
+            if touch.unsure:
+                decision = await self._unsure(question, state)
+            elif compiled(version.goal):
+                decision = decide_compiled(question)
+            else:
+                decision = await self._choose(question, state)
+            decided.append((decision, version))
+        return decided
 
     def guard(
         self,
         event: Event,
         touches: Sequence[Touch],
-        decided: Sequence[tuple[Decision, GoalVersion]],
+        decided: Sequence[Decided],
         state: State,
         *,
         record: Record,

@@ -14,7 +14,7 @@ from orchestrator.orient.conditions import outcome
 from orchestrator.orient.enrich import Lets, Read, Slots
 from orchestrator.orient.index import Compiled, GoalIndex
 from orchestrator.orient.meaning import Meaning
-from orchestrator.orient.orientation import Finder, Sighting, orient, sight
+from orchestrator.orient.orientation import Finder, Sighting, orient, sight, sight_meant
 from orchestrator.types import Event, GoalVersion, Json, Record, Touch, WindowState
 
 _KEPT_ERRORS = 200
@@ -84,7 +84,9 @@ class Orienting:
 
     async def sight(self, event: Event, *, record: Record, lineage: tuple[str, ...] = ()) -> Sighting | None:
         """The first step: the goals that an event may touch, as far as no `let` and no window has to say."""
-        sighting = await sight(event, index=self._index, meaning=self._finder)
+        sighting = sight(event, index=self._index)
+        if self._finder is not None and self._index.meant and not event.own:
+            sighting = await sight_meant(event, sighting, index=self._index, meaning=self._finder)
         if sighting is not None:
             end = ended(lineage) if lineage else None
             sighting.stop(lambda goal: end or stale(goal, event, record.at))

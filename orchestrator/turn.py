@@ -1,15 +1,13 @@
 """One event through the stages: orient, decide, guard. Pure wiring, no I/O of its own, no order across events."""
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 
 from msgspec import Struct
 
 from orchestrator.journal.state import State
-from orchestrator.judging import Judging, Verdicts
+from orchestrator.judging import Decided, Judging, Verdicts
 from orchestrator.orienting import Orienting, Windows
-from orchestrator.types import Decision, Event, GoalVersion, Record, Touch
-
-Decided = tuple[Decision, GoalVersion]
+from orchestrator.types import Event, Record, Touch
 
 
 class Stages(Struct, frozen=True):
@@ -24,14 +22,12 @@ class Stages(Struct, frozen=True):
         """The goals an event touches, with what stopped some. One event after the other, in position order."""
         return await self.orienting.touch(event, windows, record=record, lineage=lineage)
 
-    async def decide(self, event: Event, touches: Sequence[Touch], state: State) -> list[Decided]:
+    def decide(
+        self, event: Event, touches: Sequence[Touch], state: State
+    ) -> Coroutine[None, None, list[Decided]]:
         """A decision for every goal that nothing stopped. May wait for a model."""
-        decided: list[Decided] = []
-        for touch in touches:
-            if touch.stopped is None:
-                version = self.orienting.version(touch.goal)
-                decided.append((await self.judging.decide(event, touch, version, state), version))
-        return decided
+        touched = [(touch, self.orienting.version(touch.goal)) for touch in touches if touch.stopped is None]
+        return self.judging.decide(event, touched, state)
 
     def guard(
         self,

@@ -58,7 +58,8 @@ async def decided(model: ScriptedModel | None, **fields: Any) -> Decision | None
     if touch.stopped:
         return None
     judging = Judging(tools.tools, model=model and ModelPlanner(model, prompt=PROMPT))
-    return await judging.decide(made, touch, version, state)
+    ((decision, _),) = await judging.decide(made, [(touch, version)], state)
+    return decision
 
 
 async def test_without_a_model_a_goal_that_is_perhaps_meant_is_a_near_miss_or_asks_as_it_says() -> None:

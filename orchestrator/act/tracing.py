@@ -5,7 +5,6 @@ Baggage is the neutral carrier, neither side imports the other: a tool in this p
 (`opentelemetry.propagate.extract`), which the SDK does for the trace but not for baggage. Spans are not made here.
 """
 
-from functools import lru_cache
 from urllib.parse import quote
 
 from opentelemetry import baggage, trace
@@ -19,13 +18,15 @@ KEY = "dev.mdl/action"
 """The `_meta` entry that holds the idempotency key."""
 
 _propagator = TraceContextTextMapPropagator()
+_BAGGAGE = next(iter(baggage.set_baggage(GOAL, "", Context())))  # where a context holds it
 
 
 def carried(grant: Grant) -> Context:
     """The current context with the action's baggage, inside the grant's trace."""
-    around = get_current()
-    goal = baggage.set_baggage(GOAL, grant.action.goal, around) if around else _of_goal(grant.action.goal)
-    context = baggage.set_baggage(ACTION, grant.action.id, goal)
+    action, around = grant.action, get_current()
+    # Set one by one, each entry would copy the context and all entries before it.
+    entries: dict[str, object] = {GOAL: action.goal, ACTION: action.id}
+    context = Context({**around, _BAGGAGE: {**baggage.get_all(around), **entries} if around else entries})
     if grant.traceparent is None or _within(grant.traceparent):
         return context
     return _propagator.extract({"traceparent": grant.traceparent}, context)
@@ -40,12 +41,6 @@ def meta(grant: Grant) -> dict[str, str]:
         "baggage": ",".join(f"{name}={quote(value)}" for name, value in entries.items()),
         KEY: grant.action.id,
     }
-
-
-@lru_cache(maxsize=1024)
-def _of_goal(name: str) -> Context:
-    """A context of nothing but a goal: most calls begin in none, and each entry of a baggage copies all before it."""
-    return baggage.set_baggage(GOAL, name, Context())
 
 
 def _within(parent: str) -> bool:

@@ -131,7 +131,11 @@ def outcome_event(outcome: Outcome, *, cause: Event, position: int, at: float, l
     """An action has an outcome; the event at `position` caused it, and `last` ends its plan."""
     action = outcome.action
     data = ActionData(
-        **_facts(action),
+        action=action.id,
+        goal=action.goal,
+        step=action.step,
+        tool=action.tool,
+        arguments=action.arguments,
         status=outcome.status,
         result=outcome.result,
         error=outcome.error,

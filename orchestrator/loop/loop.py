@@ -204,16 +204,16 @@ class Loop:
             await self._beside.safely(partial(self._hear, event, record, new=new), event.type)
             return
         self._progress.begin(position)
-        work = partial(self._turns.whole, position, partial(self._take_up, event, record, new=new))
+        begin = partial(self._hear_first, event, record, new=new) if event.own else partial(self._begin, event, record)
+        work = partial(self._turns.whole, position, begin)
         await (left.alone(position, work) if position in left.suspects else work())
 
-    async def _take_up(self, event: Event, record: Record, *, new: bool) -> None:
-        if event.own:
-            await self._hear(event, record, new=new)
-            if event.type.startswith(own.TURN) and await self._answers.heard(event, record, new=new):
-                self._progress.finish(record.position)
-                return
-        await self._begin(event, record)
+    async def _hear_first(self, event: Event, record: Record, *, new: bool) -> None:
+        await self._hear(event, record, new=new)
+        if event.type.startswith(own.TURN) and await self._answers.heard(event, record, new=new):
+            self._progress.finish(record.position)
+        else:
+            await self._begin(event, record)
 
     async def _begin(self, event: Event, record: Record) -> None:
         pending = self.state.pending.get(event.causationid or "") if event.type == own.APPROVAL_GRANTED else None

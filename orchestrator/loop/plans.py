@@ -90,10 +90,7 @@ async def together(plans: Sequence[Coroutine[None, None, None]]) -> None:
     Raises:
         Exception: what the first of them raised, once all have ended.
     """
-    if len(plans) == 1:
-        return await plans[0]
     ends = await asyncio.gather(*plans, return_exceptions=True)
     for end in ends:
         if end is not None:
             raise end
-    return None

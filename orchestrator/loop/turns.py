@@ -143,6 +143,7 @@ class Turns:
             self._marks.folded(stored[0].position)
         self._timings.add("commit", perf_counter() - began)
         self._timings.add_all(verdicts.turn.seconds)
-        await together([self._plans.carry_out(plan, event=cause, position=position) for plan in verdicts.plans])
+        plans = [self._plans.carry_out(plan, event=cause, position=position) for plan in verdicts.plans]
+        await (plans[0] if len(plans) == 1 else together(plans))
         self._progress.finish(position)
         self._marks.due()

@@ -62,7 +62,9 @@ async def orient(
         read: calls the read-only tools of `let`.
         meaning: finds the goals without `on`.
     """
-    sighting = await sight(event, index=index, meaning=meaning)
+    sighting = sight(event, index=index)
+    if meaning is not None and index.meant and not event.own:
+        sighting = await sight_meant(event, sighting, index=index, meaning=meaning)
     if sighting is None:
         return Oriented(Orientation(position), {})
     await sighting.fill(read)
@@ -70,24 +72,28 @@ async def orient(
     return Oriented(Orientation(position, touches), sighting.errors)
 
 
-async def sight(event: Event, *, index: GoalIndex, meaning: Finder | None = None) -> "Sighting | None":
-    """Find the goals an event may touch, by its type and by its meaning; None where there can be none."""
-    sighting: Sighting | None = None
-    if index.on(event.type):
-        sighting = Sighting(event)
-        for one in index.may_hold(event.type, sighting.variables):
-            sighting.see(one, one.touch)
-    if meaning is not None and index.meant and not event.own:
-        sighting = sighting or Sighting(event)
-        try:
-            found = await meaning.find(event)
-        except MDLError as error:  # goals that name the type still have to hear of it
-            sighting.errors.update(dict.fromkeys(index.meant, str(error)))
-            return sighting
-        for touch in found:
-            if (one := index.meant.get(touch.goal)) is not None:
-                asks = touch.unsure and one.version.goal.unsure == "clarify"
-                sighting.see(one, replace(touch, stopped=None) if asks else touch)
+def sight(event: Event, *, index: GoalIndex) -> "Sighting | None":
+    """Find the goals an event may touch by its type; None where there can be none."""
+    if not index.on(event.type):
+        return None
+    sighting = Sighting(event)
+    for one in index.may_hold(event.type, sighting.variables):
+        sighting.see(one, one.touch)
+    return sighting
+
+
+async def sight_meant(event: Event, sighting: "Sighting | None", *, index: GoalIndex, meaning: Finder) -> "Sighting":
+    """Find the goals an event may touch by its meaning as well; not asked of the loop's own events."""
+    sighting = sighting or Sighting(event)
+    try:
+        found = await meaning.find(event)
+    except MDLError as error:  # goals that name the type still have to hear of it
+        sighting.errors.update(dict.fromkeys(index.meant, str(error)))
+        return sighting
+    for touch in found:
+        if (one := index.meant.get(touch.goal)) is not None:
+            asks = touch.unsure and one.version.goal.unsure == "clarify"
+            sighting.see(one, replace(touch, stopped=None) if asks else touch)
     return sighting
 
 

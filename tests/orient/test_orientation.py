@@ -189,7 +189,7 @@ async def test_what_something_else_stops_asks_no_later_let_and_counts_in_no_wind
     lets = {"risk": Call("t.risk"), "history": Call("t.history")}
     window = Window(count=1, within="1h")
     loop = Loop(version("g", "shop.*", when="risk.value < 1.0", let=lets, window=window), version("h", "shop.*"))
-    sighting = await sight(an_event(), index=loop.index)
+    sighting = sight(an_event(), index=loop.index)
     assert sighting is not None
     sighting.stop(lambda goal: "too old" if goal.id == "g" else None)
     assert list(sighting.windows()) == []
@@ -208,6 +208,6 @@ async def test_the_windows_of_an_event_are_known_before_its_lets_where_they_read
         version("missing", "shop.*", window=replace(window, by="event.data.nothing")),
         version("false", "shop.*", when="false", window=window),
     )
-    sighting = await sight(an_event({"shop": "x"}), index=loop.index)
+    sighting = sight(an_event({"shop": "x"}), index=loop.index)
     assert sighting is not None
     assert list(sighting.windows()) == [("subject@2", '"u55"'), ("field@2", '"x"'), ("let@2", None)]
