@@ -63,7 +63,7 @@ class Event(Struct, frozen=True, omit_defaults=True, kw_only=True):
 Kind = Literal["event", "turn", "intent", "cursor"]
 
 
-class Draft(Struct, frozen=True, kw_only=True):
+class Draft(Struct, frozen=True, kw_only=True, gc=False):
     """A record before the journal gives it a position.
 
     kind: `event` (body: Event), `turn` (body: Turn), `intent` (body: Action, the next of a plan, about to be called),
@@ -82,7 +82,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     body: bytes
 
 
-class Record(Draft, frozen=True, kw_only=True):
+class Record(Draft, frozen=True, kw_only=True, gc=False):
     """What the journal holds: a draft with its position, the time it was taken (epoch seconds) and its hash."""
 
     position: int

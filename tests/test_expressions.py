@@ -150,7 +150,8 @@ CONSTANTS = [
 ]
 SIGNS = ["==", "!=", "<", "<=", ">", ">="]
 VALUES: list[Json] = [
-    0, 1, -1, 1.0, -0.5, 2**53, 2**60, math.nan, math.inf, True, False, "a", "\u00e9", "a\0b", "\0", "\ud800", "", None, [], {"a": 1},
+    0, 1, -1, 1.0, -0.5, 2**53, 2**60, math.nan, math.inf, True, False, None, [], {"a": 1},
+    "", "a", "\u00e9", "a\0b", "\0", "\ud800",
 ]  # fmt: skip
 
 

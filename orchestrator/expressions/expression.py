@@ -56,8 +56,11 @@ class Expression:
             EvaluationError: a missing field, a type that does not fit, a division by zero, a result JSON cannot hold.
         """
         if self._path is not None:
+            found: Json = variables
             try:
-                return from_cel(to_cel(_at(variables, self._path)))
+                for name in self._path:
+                    found = found[name]
+                return from_cel(to_cel(found))
             except (EvaluationError, LookupError, TypeError):
                 pass  # there is no such place, or no such value: CEL has the words for it
         return self._evaluate(variables, from_cel)
@@ -129,7 +132,11 @@ def bind(args: Mapping[str, Json], variables: Mapping[str, Json]) -> dict[str, J
         ExpressionError, EvaluationError: as `compile_expression` and `Expression.value`.
     """
     names = tuple(sorted(variables))
-    return _walk(args, lambda text: _compiled(text, names).value(variables))
+
+    def read(text: str) -> Json:
+        return _compiled(text, names).value(variables)
+
+    return {name: _walk(value, read, DEEPEST - 1) for name, value in args.items()}
 
 
 def expressions_in(args: Json) -> list[str]:
@@ -191,12 +198,6 @@ def times_of(variables: Mapping[str, Json], times: Iterable[Path]) -> dict[str, 
     return {name: at for name, at in found.items() if isinstance(at, datetime)}
 
 
-def _at(value: Json, path: Path) -> Json:
-    for name in path:
-        value = value[name]
-    return value
-
-
 def _plain(value: Any) -> Json:
     return value
 
@@ -220,9 +221,9 @@ def _walk(value: Json, read: Callable[[str], Json], room: int = DEEPEST) -> Json
     if not room:
         raise ExpressionError(f"arguments are nested deeper than {DEEPEST} levels")
     if isinstance(value, str):
-        if not value.startswith("="):
+        if value[:1] != "=":
             return value
-        return value[1:] if value.startswith("==") else read(value)
+        return value[1:] if value[:2] == "==" else read(value)
     if isinstance(value, dict):
         return {key: _walk(inner, read, room - 1) for key, inner in cast("dict[str, Json]", value).items()}
     if isinstance(value, list | tuple):

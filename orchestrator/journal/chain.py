@@ -76,7 +76,7 @@ def terms_of(kind: str, type_: str, key: str, id_: str, source: str, cause: int)
     return _LENGTHS.pack(cause, len(kind), len(type_), len(key), len(id_), len(source)) + texts.encode()
 
 
-def digest_of(salt: bytes, body: bytes) -> bytes:
+def digest_of(salt: bytes | bytearray, body: bytes) -> bytes:
     """The body's digest."""
     return sha256(salt + body).digest()
 

@@ -22,7 +22,7 @@ class Recent:
     def extend(self, records: list[Record]) -> None:
         """Take what was just committed, and wake everybody who waits for it."""
         self._records += records
-        self._bytes += sum(len(record.body) for record in records)
+        self._bytes += sum([len(record.body) for record in records])
         if len(self._records) > 2 * self._most or self._bytes > self._size:
             self._trim()
         self.wake()
@@ -42,13 +42,9 @@ class Recent:
         await self._moved.wait()
 
     def _trim(self) -> None:
-        keep, size = 0, 0
-        for record in reversed(self._records[-self._most :]):
-            size += len(record.body)
-            if size > self._size // 2:
-                break
-            keep += 1
-        gone = len(self._records) - keep
-        self._records = self._records[gone:]
+        gone = 0
+        while len(self._records) - gone > self._most or self._bytes > self._size // 2:
+            self._bytes -= len(self._records[gone].body)
+            gone += 1
+        del self._records[:gone]
         self._first += gone
-        self._bytes = sum(len(record.body) for record in self._records)

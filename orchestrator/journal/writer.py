@@ -225,7 +225,7 @@ class Writer:
     def _seal(self, group: Group) -> list[_Row]:
         """Give each new draft its position, salt and hash; a duplicate gets None in its place."""
         at, position, previous = self._clock.now(), self._head, self._hash
-        chance = os.urandom(chain.SALT * group.records)
+        chance, used = bytearray(os.urandom(chain.SALT * group.records)), 0
         rows: list[_Row] = []
         stored: list[Record] = []
         group.stored = stored
@@ -236,8 +236,8 @@ class Writer:
                 if not (draft.cause or self._name(draft, position + 1)):
                     answer.append(None)
                     continue
-                salt = chance[len(rows) * chain.SALT : (len(rows) + 1) * chain.SALT]
-                position += 1
+                salt = chance[used : used + chain.SALT]
+                position, used = position + 1, used + chain.SALT
                 digest = chain.digest_of(salt, draft.body)
                 previous = chain.link(previous, digest, position=position, at=at, terms=terms)
                 record = Record(
@@ -246,7 +246,7 @@ class Writer:
                 )  # fmt: skip
                 rows.append((  # sqlite3 asks for an adapter for every `bytes`, and takes a bytearray as it is
                     position, at, draft.kind, draft.type, draft.key, draft.id, draft.source, draft.cause,
-                    bytearray(digest), bytearray(previous), bytearray(salt), bytearray(draft.body),
+                    bytearray(digest), bytearray(previous), salt, bytearray(draft.body),
                 ))  # fmt: skip
                 answer.append(record)
                 stored.append(record)

@@ -34,8 +34,7 @@ class Ahead:
     def add(self, touches: Sequence[Touch], *, position: int, at: float) -> None:
         """An event was oriented."""
         for touch in touches:
-            window = self._version(touch.goal).goal.window
-            if touch.by is None or window is None:
+            if touch.by is None or (window := self._version(touch.goal).goal.window) is None:
                 continue
             known = self.window(touch.goal, touch.by)
             held = self._held.setdefault((touch.goal, touch.by), _Held(known))

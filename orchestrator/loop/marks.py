@@ -71,7 +71,7 @@ class Marks:
 
     def due(self) -> None:
         """Write the cursor soon, if it has moved."""
-        if self._progress.through > self._written and (self._timer is None or self._timer.done()):
+        if (self._timer is None or self._timer.done()) and self._progress.through > self._written:
             self._timer = self._spawn(self._cursor_later, "cursor")
 
     async def maybe_snapshot(self) -> None:
