@@ -47,6 +47,7 @@ def a_goal(id_: str = "g", **fields: Any) -> Goal:
 # ---------------------------------------------------------------- events
 
 
+@pytest.mark.promise("leave:forged")
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
@@ -197,6 +198,7 @@ async def test_what_names_not_exactly_one_is_not_answered(text: str, said: str) 
     assert len(person.journal.records) == before
 
 
+@pytest.mark.promise("leave:expiry")
 async def test_an_hour_later_nothing_can_be_approved() -> None:
     person = Person()
     (action,) = await asked(person, "a")
@@ -206,6 +208,7 @@ async def test_an_hour_later_nothing_can_be_approved() -> None:
         await person.control.approve(action)
 
 
+@pytest.mark.promise("leave:grants")
 def test_an_approval_of_something_the_goal_may_not_call_is_refused() -> None:
     with pytest.raises(GoalError, match=r"`approve` names `notify\.sned`"):
         Person().control.check(a_goal(approve=("notify.sned",)))

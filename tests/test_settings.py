@@ -42,6 +42,7 @@ async def start(case: dict[str, Any], folder: Path) -> tuple[Settings, MemoryJou
     return settings, journal
 
 
+@pytest.mark.promise("doors:bad-file")
 @pytest.mark.parametrize("case", cases("bad"))
 async def test_a_bad_file_is_refused_in_one_line_that_names_the_fault(case: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(MDLError) as refused:

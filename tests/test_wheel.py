@@ -54,6 +54,7 @@ def test_nothing_installed_comes_from_the_checkout(installed: Path, tmp_path: Pa
         assert Path(path).is_relative_to(installed.parent)
 
 
+@pytest.mark.promise("doors:demo")
 @pytest.mark.timeout(120)
 def test_the_demo_runs_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
     summary = json.loads(run(installed / "mdl", "demo", "--json", folder=tmp_path))

@@ -40,6 +40,7 @@ def test_a_window_fires_as_its_truth_table_says(case: dict[str, Any], start: flo
 TURNS = st.lists(st.tuples(st.integers(0, 200), st.booleans()), min_size=1, max_size=30)
 
 
+@pytest.mark.promise("never-lies:fold")
 @given(turns=TURNS, count=st.integers(1, 5), order=st.randoms(use_true_random=False))
 def test_turns_folded_in_any_order_give_the_same_state(turns: list[tuple[int, bool]], count: int, order: Any) -> None:
     window = compile_window(Window(count=count, within="60s", once_within="90s"))

@@ -49,6 +49,7 @@ def actions(place: Place) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.promise("never-loses:power")
 @pytest.mark.requires("strace")
 @pytest.mark.timeout(180)
 def test_what_is_answered_and_what_is_called_is_on_disk_before(tmp_path: Path) -> None:

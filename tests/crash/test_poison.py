@@ -90,6 +90,7 @@ def outlived(place: Place, first: int) -> int:
     pytest.fail(f"the event ended {MOST} lives, and nobody set it aside")
 
 
+@pytest.mark.promise("never-loses:poison")
 @pytest.mark.timeout(240)
 def test_an_event_that_ends_the_process_is_parked_and_all_else_goes_on(place: Place) -> None:
     with living(place, 1) as one:

@@ -54,6 +54,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Place, L
         yield place, loop, int(place.url().rpartition(":")[2])
 
 
+@pytest.mark.promise("never-loses:webhooks")
 async def test_a_thousand_webhooks_are_all_taken_and_decided_once(served: tuple[Place, Loop, int]) -> None:
     place, _, port = served
     orders = [

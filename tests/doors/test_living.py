@@ -63,6 +63,7 @@ def shop(tmp_path: Path) -> Place:
     return place
 
 
+@pytest.mark.promise("never-loses:down")
 def test_changes_made_while_the_loop_is_down_are_seen_once_and_in_order(shop: Place) -> None:
     database = shop.folder / "shop.db"
     with shop.running():
@@ -107,6 +108,7 @@ def test_odd_values_and_a_locked_database_hold_nothing_up(shop: Place) -> None:
 # ---------------------------------------------------------------- stopping
 
 
+@pytest.mark.promise("order:shutdown")
 def test_sigterm_ends_it_within_five_seconds_whatever_runs(tmp_path: Path) -> None:
     place = Place(tmp_path / "place", NOTIFY + SLOW % (sys.executable, "sleeper.py"))
     (place.folder / "sleeper.py").write_text(SLEEPER, encoding="utf-8")
@@ -167,6 +169,7 @@ def test_goals_are_read_again_when_the_file_changes_and_a_broken_one_changes_not
 # ---------------------------------------------------------------- the disk is full
 
 
+@pytest.mark.promise("never-loses:full-disk")
 def test_a_full_disk_acknowledges_nothing_and_goes_on_when_there_is_space(tmp_path: Path) -> None:
     place = Place(tmp_path / "place")
 

@@ -78,6 +78,7 @@ def ordered(shared: tuple[Place, Loop]) -> Place:
     return place
 
 
+@pytest.mark.promise("doors:mcp")
 async def test_an_mcp_client_over_stdio_sets_a_goal_beside_the_loop(ordered: Place) -> None:
     async with beside(ordered) as client:
         await goal_by(client, ordered, number=1)
@@ -106,6 +107,7 @@ async def test_an_mcp_client_is_told_in_one_line_what_is_wrong_with_the_file(pla
         assert "unknown key `http.prot`" in await refusal(client, "status")
 
 
+@pytest.mark.promise("doors:sentence")
 def test_a_sentence_becomes_a_goal_that_fires(ordered: Place) -> None:
     shown = ordered.mdl("goal", "set", SENTENCE.replace("100", "200"), "--yes")
     assert "it would have fired" in shown
@@ -139,6 +141,7 @@ fallback = "act"
 """
 
 
+@pytest.mark.promise("decide:model")
 def test_a_model_decides_and_the_fallback_where_it_is_away(tmp_path: Path) -> None:
     mail = ("emit", "mail", "--subject", "ada", "--data", '{"text": "I am angry, tell me when somebody comes"}')
     with FakeOllama() as ollama:

@@ -86,6 +86,7 @@ def every(node: Node) -> list[Node]:
     return [node, *(inner for child in node.children for inner in every(child))]
 
 
+@pytest.mark.promise("never-lies:why")
 async def test_an_event_shows_every_goal_what_it_did_or_why_not(ran: Place) -> None:
     found = await why(ran, "order-1")
     assert (found.node.text, found.because) == ('order about ada {"amount": 250}', [])

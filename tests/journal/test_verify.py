@@ -91,6 +91,7 @@ def test_without_a_journal_there_is_nothing_to_verify(tmp_path: Path) -> None:
         verify(tmp_path / "journal.db")
 
 
+@pytest.mark.promise("never-lies:alteration")
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(POSITION, st.data())
 def test_any_single_altered_column_is_found_at_its_position(
@@ -162,6 +163,7 @@ def test_a_record_put_in_later_is_found(copy: Path) -> None:
         verify(copy)
 
 
+@pytest.mark.promise("never-lies:retention")
 def test_deleted_bodies_leave_a_chain_that_holds(copy: Path, whole: Path) -> None:
     assert alter(copy, "UPDATE records SET body = NULL, salt = NULL WHERE position < 10") == 9
     assert verify(copy) == verify(whole)

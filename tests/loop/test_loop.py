@@ -32,6 +32,7 @@ from tests.loops import (
 )
 
 
+@pytest.mark.promise("order:key")
 async def test_events_of_one_key_are_carried_out_in_order_and_keys_do_not_wait_for_each_other() -> None:
     journal, slow = MemoryJournal(), Held()
     await set_goals(journal, goal("a", on="slow", do=(call("t.slow"),)), goal("b"))
@@ -201,6 +202,7 @@ async def test_what_stands_behind_a_refusal_in_a_plan_counts_nowhere() -> None:
 # ---------------------------------------------------------------- chains
 
 
+@pytest.mark.promise("loop:closes")
 async def test_an_outcome_reaches_a_goal_that_names_it_and_the_chain_of_causes_grows() -> None:
     journal = MemoryJournal()
     await set_goals(journal, goal("a"), goal("b", on="dev.mdl.action.succeeded", do=(call("t.next"),)))

@@ -111,6 +111,7 @@ class Unconfigured(FakeToolbox):
         raise ToolMissing(f"there is no server {names} within {timeout}")
 
 
+@pytest.mark.promise("never-lies:unknown")
 @pytest.mark.parametrize("offered", [Tools(), Unconfigured({})])
 async def test_a_call_whose_tool_is_gone_has_an_unknown_outcome(path: Path, offered: FakeToolbox) -> None:
     held = Held()
@@ -268,6 +269,7 @@ def acknowledged_until_killed(path: Path, ledger: Path, after: int) -> list[str]
     return [line.decode().strip() for line in told if line.endswith(b"\n")]
 
 
+@pytest.mark.promise("never-loses:kill")
 @pytest.mark.timeout(60)
 async def test_killed_at_any_moment_every_acknowledged_event_is_decided_once_and_acted_on(tmp_path: Path) -> None:
     path, ledger = tmp_path / "journal.db", tmp_path / "ledger"

@@ -103,6 +103,7 @@ DATA = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.promise("orient:index")
 @given(whens=st.lists(WHENS, max_size=40), data=DATA)
 def test_the_index_skips_only_what_does_not_hold(whens: list[str | None], data: Json) -> None:
     lets = {"x": Call("a.b")}

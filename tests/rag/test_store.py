@@ -135,6 +135,7 @@ def test_a_query_that_fails_once_is_asked_again_of_a_new_index(tmp_path: Path, m
         assert nearest(store, "certificate") == "c"
 
 
+@pytest.mark.promise("orient:meaning")
 def test_nothing_is_found_without_the_query_of_chroma(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("broken")

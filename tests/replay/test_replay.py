@@ -97,6 +97,7 @@ async def make(path: Path, *, events: int) -> None:
 # ---------------------------------------------------------------- nothing changed
 
 
+@pytest.mark.promise("never-lies:replay")
 async def test_nothing_differs_over_ten_thousand_events_of_every_kind(past: SqliteReader) -> None:
     told = await replayed(past)
     assert told.differences == []
