@@ -54,8 +54,10 @@ class Account:
         self.turns: dict[int, list[Entry]] = defaultdict(list)
         self.deeds: dict[str, Deed] = {}
         self._of: dict[tuple[int, str], list[Deed]] = defaultdict(list)
+        self._triggered: dict[int, list[Deed]] = defaultdict(list)
         self.strays: list[Line] = []
         self.through, self.parked = 0, set[int]()
+        self.cursors: list[Entry] = []
         for entry in history.entries:
             self._enter(entry)
         for call in history.calls:
@@ -79,6 +81,14 @@ class Account:
         asked = {one["id"] for body in bodies for one in _actions(body) if _name(one["goal"]) == goal}
         return [one for body in bodies for one in body.get("judgements", ()) if one["action"] in asked]
 
+    def ended(self, position: int) -> int:
+        """Where the last stands that came of an event, of its turn and outcomes; the event itself if it is parked."""
+        if position in self.parked:
+            return position
+        turns = [turn.position for turn in self.turns.get(position, ())[:1]]
+        deeds = [deed for deed in self._triggered[position] if deed.outcomes]
+        return max((position, *turns, *(deed.outcomes[0].position for deed in deeds)))
+
     def _enter(self, entry: Entry) -> None:
         match entry.kind:
             case "turn":
@@ -89,6 +99,7 @@ class Account:
                     deed.announced = entry.position
             case "cursor":
                 self.through = max(self.through, entry.body["through"])
+                self.cursors.append(entry)
             case _ if entry.type == PARKED:
                 self.parked.add(entry.body["data"]["position"])
             case _ if entry.type.startswith(ACTION) and entry.type != f"{ACTION}refused":
@@ -107,6 +118,7 @@ class Account:
     def _add(self, deed: Deed) -> None:
         self.deeds[deed.id] = deed
         self._of[deed.trigger, deed.goal].append(deed)
+        self._triggered[deed.trigger].append(deed)
 
 
 def _actions(turn: dict[str, Any]) -> list[dict[str, Any]]:

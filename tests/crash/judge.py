@@ -11,7 +11,7 @@ from tests.crash.account import ACTION, SAFE, Account, Deed
 from tests.crash.history import Entry, History
 from tests.crash.place import BUDGET, COUNT
 
-Fault = Literal["lost", "doubled", "order", "outcome", "window", "budget", "approval", "timer"]
+Fault = Literal["lost", "doubled", "order", "outcome", "window", "budget", "approval", "timer", "cursor"]
 FIRES = {
     "web.safe": ("safe", 1), "web.unsafe": ("unsafe", 1), "web.read": ("read", 1), "web.plan": ("plan", 3),
     "shop.orders.inserted": ("row", 1), "timer.pulse": ("tick", 1),
@@ -35,8 +35,8 @@ def judge(history: History) -> list[Violation]:
     """Everything that is wrong with a history."""
     account = Account(history)
     checks: tuple[Callable[[Account], Iterator[Violation]], ...] = (
-        acknowledged, turned, fired, called, repeated, concluded, ordered, windows, budgets, counted, approvals,
-        echoes, ticks,
+        acknowledged, turned, covered, fired, called, repeated, concluded, ordered, windows, budgets, counted,
+        approvals, echoes, ticks,
     )  # fmt: skip
     return [violation for check in checks for violation in check(account)]
 
@@ -87,6 +87,24 @@ def turned(account: Account) -> Iterator[Violation]:
             yield Violation("doubled", f"{_said(event)} has turns at {[turn.position for turn in turns]}")
         if not turns and position <= account.history.rest and position > account.through:
             yield Violation("lost", f"{_said(event)} has no turn, and the cursor is at #{account.through}")
+
+
+def covered(account: Account) -> Iterator[Violation]:
+    """A cursor says that everything up to it is finished: whatever came of that stands before it; parked ones aside.
+
+    So a cursor that runs ahead is seen wherever it is written, whether or not a kill makes it cost anything.
+    """
+    latest, last = 0, Entry(0, "", "", "", "", "", 0, None)
+    events = iter(sorted(account.events.items()))
+    upcoming = next(events, None)
+    for cursor in sorted(account.cursors, key=lambda one: one.body["through"]):
+        while upcoming is not None and upcoming[0] <= cursor.body["through"]:
+            if (end := account.ended(upcoming[0])) > latest:
+                latest, last = end, upcoming[1]
+            upcoming = next(events, None)
+        if latest > cursor.position:
+            text = f"the cursor at #{cursor.position} covers all up to #{cursor.body['through']}"
+            yield Violation("cursor", f"{text}, and the last that came of {_said(last)} is at #{latest}")
 
 
 def fired(account: Account) -> Iterator[Violation]:

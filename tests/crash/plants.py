@@ -11,6 +11,9 @@ from typing import Any
 
 from orchestrator.clock import SystemClock
 from orchestrator.journal import sqlite
+from orchestrator.journal.drafts import cursor_draft
+from orchestrator.loop import marks
+from orchestrator.types import Draft
 
 LEAPS = (-1500.0, -90.0, -1.0, 0.0, 1.0, 90.0, 1500.0)
 """Seconds the clock may be off by; over all of them no approval expires and no window ends."""
@@ -42,9 +45,22 @@ def leaping_clock(chance: Random) -> None:
     _put(SystemClock, "now", now)
 
 
+def cursor_too_far(_: Random) -> None:
+    """Each cursor covers three positions more than are finished."""
+
+    def eager(through: int) -> Draft:
+        return cursor_draft(through + 3)
+
+    _put(marks, "cursor_draft", eager)
+
+
 def _put(owner: Any, name: str, made: Any) -> None:
     getattr(owner, name)  # gone from the product: fail here
     setattr(owner, name, made)
 
 
-PLANTS: Mapping[str, Callable[[Random], None]] = {"without fsync": without_fsync, "leaping clock": leaping_clock}
+PLANTS: Mapping[str, Callable[[Random], None]] = {
+    "without fsync": without_fsync,
+    "leaping clock": leaping_clock,
+    "cursor too far": cursor_too_far,
+}

@@ -15,11 +15,16 @@ from typing import Any
 
 from orchestrator.act.servers import Servers
 from orchestrator.journal import snapshots, wal, writer
+from orchestrator.journal.drafts import cursor_of
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.loop import recovery, turns
 
 SNAPSHOT_EVERY, PAGES = 150, 100
 """Records between two snapshots, pages before the WAL is moved: so that both happen in a short life."""
+
+
+NEAR = 3
+"""Positions before and behind a cursor that are next to it."""
 
 
 class Fuse:
@@ -86,6 +91,21 @@ def stored(*kinds: str) -> Callable[[Fuse], None]:
     return point
 
 
+def beside_waiting(fuse: Fuse) -> None:
+    """After a cursor was stored next to which an event waits for its turn: if it is in the cursor, it is lost now."""
+
+    def is_to_have_a_turn(record: Any) -> bool:
+        return record.kind == "event" and record.type.startswith("web.") and record.type != "web.nothing"
+
+    def hook(journal: SqliteJournal, drafts: Any, **_: Any) -> None:
+        for through in [cursor_of(draft) for draft in drafts if draft.kind == "cursor"]:
+            near = journal.read(after=max(through - NEAR, 0), limit=2 * NEAR)
+            if any(is_to_have_a_turn(one) and not journal.caused_by(one.position) for one in near):
+                fuse.burn()
+
+    wrap(SqliteJournal, "append", after=hook)
+
+
 def always(owner: Any, name: str, *, when: str) -> Callable[[Fuse], None]:
     """Before or after a function, whatever it is called with."""
 
@@ -123,6 +143,7 @@ POINTS: Mapping[str, tuple[Callable[[Fuse], None], int]] = {
     "approval asked for": (stored("dev.mdl.approval.requested"), 1),
     "approval given or denied": (stored("dev.mdl.approval.granted", "dev.mdl.approval.denied"), 1),
     "cursor stored": (stored("cursor"), 3),
+    "cursor stored, an event beside it waits": (beside_waiting, 2),
     "before a snapshot": (always(SqliteJournal, "store_snapshot", when="before"), 1),
     "after a snapshot": (always(SqliteJournal, "store_snapshot", when="after"), 1),
     "recovery begins a plan again": (always(recovery, "resume", when="before"), 1),

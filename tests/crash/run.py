@@ -1,6 +1,6 @@
 """`make crash`: kill the loop again and again under load, let it come to rest, and judge what is left.
 
-    python -m tests.crash.run --kills 200 --seed 1 [--points] [--folder DIR]
+    python -m tests.crash.run --kills 200 --seed 1 [--no-points] [--point NAME] [--plant NAME] [--folder DIR]
 
 A line for each kill, an account of whatever was lost or doubled, and last the run in five numbers as JSON. Exit code 1
 where anything is wrong; the folder is kept then. The seed decides the load and the moments; the machine's pace does the
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -23,6 +23,7 @@ from tests.crash import history, launcher
 from tests.crash.judge import judge, summary
 from tests.crash.life import Beside, Living, StuckError
 from tests.crash.place import MDL, Place, made
+from tests.crash.plants import PLANTS
 from tests.crash.points import NEEDS_WORK, POINTS
 
 Say = Callable[[str], None]
@@ -33,9 +34,10 @@ START, LIFE, PATIENCE = 1.2, 1.5, 60.0
 class Run:
     """A loop under load in its own folder."""
 
-    def __init__(self, place: Place, seed: str, say: Say, *, command: Sequence[str] = (str(MDL),)) -> None:
+    def __init__(self, place: Place, seed: str, say: Say, *, plant: str = "") -> None:
+        """`plant` is a fault or an odd world of `plants.py`, for all lives."""
         self.place, self.lives, self.troubles = place, list[history.Life](), list[str]()
-        self._seed, self._say, self._command, self._began = seed, say, command, time.monotonic()
+        self._seed, self._say, self._plant, self._began = seed, say, plant, time.monotonic()
         self._chance = Random(seed)  # noqa: S311  moments to kill at, no secrets
 
     @contextmanager
@@ -55,7 +57,8 @@ class Run:
 
     def living(self) -> Living:
         """The next life, which begins now."""
-        return Living(self.place, len(self.lives) + 1, command=self._command)
+        command = launcher.command(plant=self._plant, seed=self._seed) if self._plant else (str(MDL),)
+        return Living(self.place, len(self.lives) + 1, command=command)
 
     def kill_at_random(self) -> None:
         """One life, killed while it starts or while it works."""
@@ -85,7 +88,7 @@ class Run:
 
     def _ended_at(self, point: str) -> str | None:
         passes, trouble = self._chance.randint(1, POINTS[point][1]), None
-        command = launcher.command(point, passes=passes, seed=self._seed)
+        command = launcher.command(point, plant=self._plant, passes=passes, seed=self._seed)
         living = Living(self.place, len(self.lives) + 1, command=command)
         try:
             life = living.ended(within=PATIENCE)
@@ -159,13 +162,15 @@ class Run:
         self._say(f"kill {len(self.lives):4d}  {seconds:6.1f} s  head {life.head:7d}  {where}")
 
 
-def crash(folder: Path, *, kills: int, seed: str, points: Iterable[str], say: Say) -> tuple[dict[str, int], list[str]]:
-    """A whole run: its five numbers, and everything that is wrong.
+def crash(
+    folder: Path, *, kills: int, seed: str, points: Iterable[str], say: Say, plant: str = ""
+) -> tuple[dict[str, int], list[str]]:
+    """A whole run: its five numbers, and everything that is wrong. `plant`: a fault that the product is to have.
 
     Raises:
         StuckError: it did not get to its end.
     """
-    run = Run(made(folder), seed, say)
+    run = Run(made(folder), seed, say, plant=plant)
     with run.load() as beside:
         for _ in range(kills):
             run.kill_at_random()
@@ -180,12 +185,19 @@ def main() -> int:
     asked.add_argument("--kills", type=int, default=200)
     asked.add_argument("--seed", default="1")
     asked.add_argument("--points", action=argparse.BooleanOptionalAction, default=True)
+    asked.add_argument("--point", action="append", choices=POINTS, help="this one alone; may be given again")
+    asked.add_argument("--plant", default="", choices=PLANTS, help="a fault to plant; the run has to find it")
     asked.add_argument("--folder", type=Path, default=None)
     given = asked.parse_args()
     folder = given.folder or Path(tempfile.mkdtemp(prefix="mdl-crash-")) / "run"
     try:
         found, troubles = crash(
-            folder, kills=given.kills, seed=given.seed, points=POINTS if given.points else (), say=_say
+            folder,
+            kills=given.kills,
+            seed=given.seed,
+            points=given.point or (POINTS if given.points else ()),
+            say=_say,
+            plant=given.plant,
         )
     except StuckError as error:
         _say(f"STUCK: {error}\nseed {given.seed}; everything is in {folder}")

@@ -62,6 +62,6 @@ def test_what_is_answered_and_what_is_called_is_on_disk_before(tmp_path: Path) -
 @pytest.mark.requires("strace")
 @pytest.mark.timeout(180)
 def test_a_journal_that_does_not_wait_for_the_disk_is_caught(tmp_path: Path) -> None:
-    said, keys = traced(tmp_path, launcher.command("without fsync"))
+    said, keys = traced(tmp_path, launcher.command(plant="without fsync"))
     assert trace.undurable(said, EVENTS, said="HTTP/1.1 202", in_turn=True) == EVENTS
     assert trace.undurable(said, keys, said="tools/call") == keys

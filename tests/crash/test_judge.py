@@ -164,6 +164,35 @@ def test_an_event_that_is_stored_twice_or_has_two_turns_is_doubled() -> None:
     assert "doubled" in turned.done().faults
 
 
+@pytest.mark.parametrize("early", ["event", "turn", "outcome", ""])
+def test_a_cursor_that_covers_what_is_not_finished_is_seen_though_nothing_is_lost(early: str) -> None:
+    story = Story()
+
+    def cursor(when: str, through: int) -> None:
+        if early == when:
+            story.add("cursor", "", "", {"through": through}, key="")
+
+    cursor("event", 2)
+    event = story.post("a")
+    cursor("turn", event)
+    story.turn(event, "safe", "safe")
+    story.call("a.0")
+    cursor("outcome", event)
+    story.outcome("a.0")
+    assert story.done().faults == ({"cursor"} if early else set())
+
+
+def test_a_cursor_may_come_by_what_is_parked() -> None:
+    story = Story()
+    event = story.post("a")
+    story.add("event", "dev.mdl.turn.parked", "p", {"data": {"position": event}}, source="mdl:loop")
+    story.add("cursor", "", "", {"through": event}, key="")
+    story.turn(event, "safe", "safe")
+    story.call("a.0")
+    story.outcome("a.0")
+    assert not story.done().faults
+
+
 def test_events_of_a_key_in_another_order_than_they_were_sent_are_seen() -> None:
     story = sound()
     story.posted.reverse()
@@ -250,17 +279,18 @@ def test_two_outcomes_of_one_action_are_doubled() -> None:
 
 
 def test_a_plan_that_went_on_behind_a_step_that_is_unknown_is_seen() -> None:
-    story = Story()
-    event = story.post("a", "web.plan")
-    story.turn(event, "plan", "unsafe", "safe", "safe")
-    story.call("a.0", "unsafe", ends=False)
-    story.kill()
-    story.outcome("a.0", "unknown", goal="plan")
-    assert not story.done().faults
-    story.add("intent", "", "a.1", {}, cause=event)
-    story.call("a.1", life=2)
-    story.outcome("a.1", goal="plan")
-    assert story.done().faults == {"doubled"}
+    for goes_on in (False, True):
+        story = Story()
+        event = story.post("a", "web.plan")
+        story.turn(event, "plan", "unsafe", "safe", "safe")
+        story.call("a.0", "unsafe", ends=False)
+        story.kill()
+        story.outcome("a.0", "unknown", goal="plan")
+        if goes_on:
+            story.add("intent", "", "a.1", {}, cause=event)
+            story.call("a.1", life=2)
+            story.outcome("a.1", goal="plan")
+        assert story.done().faults == ({"doubled"} if goes_on else set())
 
 
 def test_a_plan_that_stopped_behind_a_step_that_succeeded_is_lost() -> None:

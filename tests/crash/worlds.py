@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.crash import history, launcher
+from tests.crash import history
 from tests.crash.life import Living, until
 from tests.crash.place import made
 from tests.crash.run import Run
@@ -57,7 +57,7 @@ def test_a_loop_that_was_stopped_for_a_while_goes_on_as_if_nothing_had_been(tmp_
 
 
 def test_a_clock_that_leaps_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    run = Run(made(tmp_path / "run", every="20s"), "1", silent, command=launcher.command("leaping clock"))
+    run = Run(made(tmp_path / "run", every="20s"), "1", silent, plant="leaping clock")
     with run.load() as beside:
         for _ in range(3):
             run.kill_at_random()
