@@ -43,8 +43,10 @@ class Answers:
         """Do what a person wants of a parked turn; whether no goal is to hear of this event."""
         if event.type == own.TURN_RETRIED:
             await self._retry(target(record), record.position, new=new)
-        elif event.type == own.TURN_DROPPED and (left := recovery.cut(self._journal, event.data["position"])):
-            await recovery.drop(left, by=event.data["by"], plans=self._plans)
+        elif event.type == own.TURN_DROPPED:
+            self._looks.let_go()
+            if left := recovery.cut(self._journal, event.data["position"]):
+                await recovery.drop(left, by=event.data["by"], plans=self._plans)
         elif event.type == own.TURN_PARKED:
             return str(event.data["type"]).startswith(own.TURN)  # or one that fails on it would go on for ever
         return True

@@ -1,16 +1,21 @@
-"""Who looks after the wants that are open: each is checked beside the turns, and its end is recorded."""
+"""Who looks after the wants that are open: each is checked beside the turns, and its end is recorded.
+
+A check that fails inside MDL is tried again as a turn is, and after the third time the turn of its event is parked.
+"""
 
 import asyncio
 from functools import partial
 
 from orchestrator.act.toolbox import Toolbox
 from orchestrator.clock import Clock
+from orchestrator.errors import JournalBroken
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.journal import Journal
 from orchestrator.journal.state import OpenWant, State, goal_id
 from orchestrator.judging import let_of
 from orchestrator.loop.beside import Beside
 from orchestrator.loop.causes import origin, turns_of
+from orchestrator.loop.parking import Parking
 from orchestrator.loop.plans import Plans
 from orchestrator.loop.wants import check, glance
 from orchestrator.types import Event, Json, Want
@@ -20,16 +25,26 @@ class Looks:
     """The checks of one loop's open wants, by action id."""
 
     def __init__(
-        self, journal: Journal, state: State, plans: Plans, *, toolbox: Toolbox, beside: Beside, clock: Clock
+        self,
+        journal: Journal,
+        state: State,
+        plans: Plans,
+        *,
+        parking: Parking,
+        toolbox: Toolbox,
+        beside: Beside,
+        clock: Clock,
     ) -> None:
         """Share the loop's state."""
-        self._journal, self._state, self._plans = journal, state, plans
+        self._journal, self._state, self._plans, self._parking = journal, state, plans, parking
         self._toolbox, self._beside, self._clock = toolbox, beside, clock
         self._looking = dict[str, asyncio.Task[None]]()
 
     def later(self, action: str) -> None:
         """Look until what was wanted of an action holds, or its time is over."""
-        self._looking[action] = self._beside.spawn(partial(self._look, action), "want")
+        if action in self._looking:
+            return
+        self._looking[action] = self._beside.spawn(partial(self._whole, self._state.wants[action]), "want")
 
     def let_go(self) -> None:
         """Look no longer after wants that are not open any more."""
@@ -43,13 +58,22 @@ class Looks:
                 want, event, lets = asked
                 await self._beside.safely(partial(glance, want, event, lets=lets, read=self._toolbox.read), "want")
 
-    async def _look(self, action: str) -> None:
-        opened = self._state.wants[action]
+    async def _whole(self, opened: OpenWant) -> None:
+        look = partial(self._look, opened)
+        try:
+            await look()
+        except JournalBroken:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever one check raises, the others go on
+            await self._parking.go_on(opened.event, look, error, what=f"the check of what {opened.goal} wants")
+        finally:
+            self._looking.pop(opened.action, None)
+
+    async def _look(self, opened: OpenWant) -> None:
         if asked := self._asked(opened):
             want, event, lets = asked
             made = await check(opened, want, event, lets=lets, read=self._toolbox.read, clock=self._clock)
             await self._plans.record([event_draft(made)])
-            self._looking.pop(action, None)
 
     def _asked(self, opened: OpenWant) -> tuple[Want, Event, dict[str, Json]] | None:
         version, event = self._state.goals[goal_id(opened.goal)], origin(self._journal, opened.event)

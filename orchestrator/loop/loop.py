@@ -93,7 +93,9 @@ class Loop:
             clock=clock,
             timings=self.timings,
         )
-        self._looks = Looks(journal, self.state, plans, toolbox=toolbox, beside=self._beside, clock=clock)
+        self._looks = Looks(
+            journal, self.state, plans, parking=self.parking, toolbox=toolbox, beside=self._beside, clock=clock
+        )
         self._expiries = Expiries(plans, beside=self._beside, clock=clock)
         self._aftermath = Aftermath(
             journal,

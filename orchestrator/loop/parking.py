@@ -27,6 +27,11 @@ ATTEMPTS = 3
 """How often a turn is taken up."""
 RESTS = (0.05, 0.5)
 """Seconds before the second and the third attempt at a turn that fails inside MDL."""
+_LONGEST = 1000
+
+
+def _never() -> bool:
+    return False
 
 
 class Parking:
@@ -52,8 +57,12 @@ class Parking:
             await self._plans.record([event_draft(made)])
             count_attempts(self._state, data.turns)  # as folding the record will, once the loop comes by
 
-    async def go_on(self, position: int, work: Work, error: Exception, *, lost: Callable[[], bool]) -> bool:
+    async def go_on(
+        self, position: int, work: Work, error: Exception, *, what: str = "its turn", lost: Callable[[], bool] = _never
+    ) -> bool:
         """Try again what failed inside MDL, and park it where that does not help, or no more can be tried (`lost`).
+
+        `what` of the event at the position it is, as the log and the reason say.
 
         Returns:
             Whether it came to its end.
@@ -63,18 +72,18 @@ class Parking:
         """
         attempt = max(self._state.attempts.get(position, 0), 1)
         while True:
-            _log.error("event %d: its turn failed inside MDL; please report this", position, exc_info=error)
+            _log.error("event %d: %s failed inside MDL; please report this", position, what, exc_info=error)
             if attempt >= ATTEMPTS or lost():
                 break
             attempt += 1
-            with self._apart(position, f"its turn failed inside MDL: {error!r}"):
-                await self.attempted({position: attempt}, error=repr(error))
+            with self._apart(position, f"{what} failed inside MDL: {_said(error)}"):
+                await self.attempted({position: attempt}, error=_said(error))
                 await asyncio.sleep(RESTS[attempt - 2])
                 again = await _error(work)
             if again is None:
                 return True
             error = again
-        await self.park(position, reason=f"it failed inside MDL: {error!r}", attempts=attempt)
+        await self.park(position, reason=f"{what} failed inside MDL: {_said(error)}", attempts=attempt)
         return False
 
     async def alone(self, position: int, attempts: int, begin: Work) -> bool:
@@ -97,7 +106,7 @@ class Parking:
     async def park(self, position: int, *, reason: str, attempts: int) -> None:
         """Set the turn of an event aside until a person answers."""
         record = self._journal.at(position)
-        if record is None:  # its body may be gone by now, and with it what could be taken up again
+        if record is None or not record.body:  # its body may be gone by now, and with it what could be taken up again
             return
         event, head = event_of(record), self._journal.head
         data = own.ParkedData(
@@ -114,6 +123,12 @@ class Parking:
             yield
         finally:
             self.aside.pop(position, None)
+
+
+def _said(error: Exception) -> str:
+    """What an error says, as far as it is kept: an error may say any amount."""
+    text = repr(error)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 async def _error(work: Work) -> Exception | None:

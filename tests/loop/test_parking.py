@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -168,6 +169,80 @@ async def test_a_window_does_not_count_a_turn_that_was_parked() -> None:
         await until(lambda: bool(outcomes(journal)))
         await life.idle()
     assert outcomes(journal) == ["succeeded t.act(2)"]
+
+
+# ---------------------------------------------------------------- looking whether a want holds
+
+LOOK = Want(holds="x.id == 1", within="1h", see={"x": Call("t.see", {"id": 1})})
+
+
+@asynccontextmanager
+async def with_one_want_parked(see: Broken, **more: Callable[..., Any]) -> AsyncGenerator[tuple[MemoryJournal, Life]]:
+    """A goal that has acted, and whose want cannot be looked after."""
+    journal = MemoryJournal()
+    await set_goals(journal, goal(want=LOOK), *([goal("other", want=OTHER)] if more else []))
+    async with living(journal, Tools(act=echo, see=see, **more)) as life:
+        await emit(journal, event("1"))
+        await until(lambda: bool(life.state.parked))
+        await life.idle()
+        yield journal, life
+
+
+OTHER = Want(holds="x == 1", within="1h", see={"x": Call("t.other")})
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_check_that_fails_inside_mdl_once_or_twice_comes_to_its_end(times: int) -> None:
+    journal, see = MemoryJournal(), Broken(times)
+    await set_goals(journal, goal(want=LOOK))
+    async with living(journal, Tools(act=echo, see=see)) as life:
+        await emit(journal, event("1"))
+        await until(lambda: bool(events(journal, own.WANT_HELD)))
+        await life.idle()
+        assert plain(life.state) == plain(folded(journal))
+        await life.stop()
+    assert (see.calls, parked(journal), len(attempts(journal))) == (times + 1, [], times)
+    assert not folded(journal).attempts
+
+
+async def test_a_check_that_fails_inside_mdl_three_times_is_parked_and_no_start_tries_it_again() -> None:
+    see = Broken()
+    async with with_one_want_parked(see) as (journal, life):
+        assert (see.calls, parked(journal)) == (3, [(2, 3)])
+        reason = life.state.parked[2].data.reason
+        assert reason == "the check of what g@1 wants failed inside MDL: RuntimeError('a bug in a tool')"
+        await life.stop()
+    async with living(journal, Tools(act=echo, see=see)) as life:
+        await emit(journal, event("2", subject="x"))
+        await until(lambda: len(parked(journal)) == 2)
+    assert see.calls == 6
+    assert parked(journal)[0] == (2, 3)
+
+
+async def test_a_parked_check_that_is_retried_goes_on_and_its_action_is_not_called_again() -> None:
+    async with with_one_want_parked(Broken(3)) as (journal, life):
+        await respond(journal, own.TURN_RETRIED, 2)
+        await until(lambda: bool(events(journal, own.WANT_HELD)))
+        await life.idle()
+        assert outcomes(journal) == ["succeeded t.act(1)"]
+        assert not life.state.parked
+        assert not life.state.wants
+        assert plain(life.state) == plain(folded(journal))
+
+
+async def test_a_parked_check_that_is_dropped_is_gone_and_so_are_the_others_of_its_event() -> None:
+    see, other = Broken(), Broken(0)
+    async with with_one_want_parked(see, other=other) as (journal, life):
+        assert len(life.state.wants) == 2
+        await respond(journal, own.TURN_DROPPED, 3)
+        await until(lambda: not life.state.wants)
+        await life.idle()
+        looked = other.calls
+    async with living(journal, Tools(act=echo, see=see, other=other)) as life:
+        await life.idle()
+        assert (see.calls, other.calls) == (3, looked)
+        assert not events(journal, own.WANT_HELD)
+        assert sorted(outcomes(journal)) == ["succeeded t.act(1)"] * 2
 
 
 # ---------------------------------------------------------------- what people do
