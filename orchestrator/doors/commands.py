@@ -231,6 +231,8 @@ def _live_facts(live: dict[str, Any]) -> dict[str, Any]:
     if signed.get("position"):
         errors["newest checkpoint"] = f"#{signed['position']}, {signed['time']}"
     backlog = {"backlog": live["backlog"]} if live else {}
+    if live.get("parked_full"):
+        backlog["no event is taken up"] = "as many turns are parked as may be; retry or drop some"
     aside = {f"turn of #{one['position']}": f"set aside: {one['reason']}" for one in live.get("aside", ())}
     return {**backlog, **aside, **troubles, **down, **errors}
 

@@ -105,6 +105,8 @@ async def _live(file: Path, settings: Settings) -> AsyncIterator[Finding]:
         if status.parked:
             places = ", ".join(f"#{one.position}" for one in status.parked[:_LISTED])
             text = f"{len(status.parked)} turns do not end: {places}; see `mdl parked list`, then retry or drop them"
+            if (status.live or {}).get("parked_full"):
+                text += "; until then no event is taken up"
             yield Finding("parked", well=False, text=text)
         listing = await here.tools()
         for server in listing.servers:

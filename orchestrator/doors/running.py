@@ -92,6 +92,7 @@ class Running:
             "url": self.url,
             "seconds": round(found.seconds, 1),
             "backlog": found.backlog,
+            "parked_full": self.loop.parking.waits,
             "aside": [{"position": at, "reason": reason} for at, reason in self.loop.parking.aside.items()],
             "sources": found.sources,
             "servers": [msgspec.to_builtins(one) for one in self.toolbox.servers()],
@@ -118,8 +119,9 @@ class Running:
         return {"position": last and last.position, "time": last and last.time, "troubles": troubles}
 
     async def health(self) -> dict[str, Json]:
-        """For `/healthz`: whether events are taken and decided; `degraded` where some turns are parked."""
-        full, parked = self.loop.backlog > self.settings.journal.max_backlog, sorted(self.loop.state.parked)
+        """For `/healthz`: `full` where events are not taken or not decided, `degraded` where some turns are parked."""
+        parked = sorted(self.loop.state.parked)
+        full = self.loop.parking.waits or self.loop.backlog > self.settings.journal.max_backlog
         status = "full" if full else "degraded" if parked else "ok"
         return {"status": status, "backlog": self.loop.backlog, "parked": parked}
 

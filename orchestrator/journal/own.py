@@ -27,7 +27,8 @@ TURN = f"{OWN}turn."
 TURN_ATTEMPTED, TURN_PARKED, TURN_RETRIED, TURN_DROPPED = (
     f"{TURN}{word}" for word in ("attempted", "parked", "retried", "dropped")
 )
-HEARD = GOAL_CHANGES | APPROVAL_VERDICTS | {APPROVAL_REQUESTED, TURN_RETRIED, TURN_DROPPED}
+TURN_ANSWERS = frozenset((TURN_RETRIED, TURN_DROPPED))
+HEARD = GOAL_CHANGES | APPROVAL_VERDICTS | TURN_ANSWERS | {APPROVAL_REQUESTED}
 """What the loop itself has to hear of, whoever's goals name it."""
 ACTION = f"{OWN}action."
 SUCCEEDED = f"{ACTION}succeeded"

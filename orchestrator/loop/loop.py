@@ -205,6 +205,8 @@ class Loop:
             left.turned.discard(position)
             await self._beside.safely(partial(self._hear, event, record, new=new), event.type)
             return
+        if not event.type.startswith(own.TURN) and self.parking.full(position):
+            await self.parking.room(position)
         self._progress.begin(position)
         begin = partial(self._hear_first, event, record, new=new) if event.own else partial(self._begin, event, record)
         work = partial(self._turns.whole, position, begin)

@@ -2,12 +2,16 @@
 
 A turn that fails inside MDL is known by its exception. One that ends the process is not: so after an unclean end what
 had not ended is noted, and what was noted before is a suspect, taken up with nothing else beside it.
+
+What is parked waits for a person, like a queue, and like every queue it is bounded: while it is full no more events are
+taken up, and the sources wait. Nothing is let go.
 """
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence, Set as AbstractSet
-from contextlib import contextmanager, suppress
+from contextlib import aclosing, contextmanager, suppress
 
 import msgspec
 
@@ -25,6 +29,8 @@ from orchestrator.types import Record
 _log = logging.getLogger("mdl.loop")
 ATTEMPTS = 3
 """How often a turn is taken up."""
+MOST = 1000
+"""While so many turns are parked and not answered, no more events are taken up; those that run may still be parked."""
 RESTS = (0.05, 0.5)
 """Seconds before the second and the third attempt at a turn that fails inside MDL."""
 _LONGEST = 1000
@@ -39,12 +45,37 @@ class Parking:
 
     Attributes:
         aside: the turns that rest or are taken up alone right now, by event position, and why.
+        waits: whether no more events are taken up, since as many turns are parked as may be.
     """
 
     def __init__(self, journal: Journal, state: State, plans: Plans, *, clock: Clock) -> None:
         """Share the loop's state."""
         self._journal, self._state, self._plans, self._clock = journal, state, plans, clock
         self.aside: dict[int, str] = {}
+        self.waits = False
+        self._looked, self._answers = 0, deque[int]()
+
+    def full(self, position: int) -> bool:
+        """Whether the event at a position has to wait until somebody answers; answers that stand behind it count."""
+        while self._answers and self._answers[0] < position:
+            self._answers.popleft()
+        return len(self._state.parked) - len(self._answers) >= MOST
+
+    async def room(self, position: int) -> None:
+        """Wait until the event at a position may be taken up.
+
+        The answers come through the journal too, behind the event that waits: so they are looked for ahead of it.
+        """
+        text = "%d turns are parked, and no more may be: no event is taken up until some are retried or dropped; "
+        _log.error(text + "see `mdl parked list`", len(self._state.parked))
+        self.waits, self._looked = True, max(self._looked, position - 1)
+        async with aclosing(self._journal.subscribe(after=self._looked)) as ahead:
+            async for records in ahead:
+                self._looked = records[-1].position
+                self._answers.extend(record.position for record in records if record.type in own.TURN_ANSWERS)
+                if not self.full(position):
+                    break
+        self.waits = False
 
     async def attempted(self, turns: Mapping[int, int], *, error: str | None = None) -> None:
         """Note that turns are taken up: position and the how many-th time, 0 for one that has ended after all.

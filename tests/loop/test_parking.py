@@ -13,6 +13,7 @@ from orchestrator.guard.verdict import POLICIES
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.snapshots import load
+from orchestrator.loop import parking as parking_module
 from orchestrator.loop.aftermath import CAREFUL
 from orchestrator.loop.parking import suspects
 from orchestrator.testing import FakeToolbox, MemoryJournal
@@ -557,3 +558,63 @@ async def test_an_event_of_the_wrong_shape_that_calls_itself_so_stops_nothing(ty
     await begin(journal, Tools(act=echo), ends=lambda life: not life.loop.backlog)
     await begin(journal, Tools(act=echo), ends=lambda life: not life.loop.backlog)
     assert outcomes(journal) == ["succeeded t.act(1)"]
+
+
+# ---------------------------------------------------------------- as many as may be
+
+
+@pytest.fixture
+async def full(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[tuple[MemoryJournal, Life]]:
+    """A loop with three parked turns where no more may be, and five events that wait behind them."""
+    monkeypatch.setattr(parking_module, "MOST", 3)
+    journal = MemoryJournal()
+    await set_goals(journal, goal("bad", on="bad", do=(call("t.broken"),)), goal())
+    async with living(journal, Tools(broken=Broken(), act=echo)) as life:
+        for number in range(3):
+            await emit(journal, event(f"bad-{number}", type_="bad", subject=f"{number}"))
+            await life.idle()
+        await emit(journal, event("1"), *[event(f"{n}", type_="bad", subject=f"x/{n}") for n in range(2, 6)])
+        await until(lambda: life.loop.parking.waits)
+        yield journal, life
+
+
+async def test_where_as_many_are_parked_as_may_be_no_event_is_taken_up(
+    full: tuple[MemoryJournal, Life], caplog: pytest.LogCaptureFixture
+) -> None:
+    journal, life = full
+    assert len(parked(journal)) == len(life.state.parked) == 3
+    assert (outcomes(journal), life.loop.backlog > 0) == ([], True)
+    assert "3 turns are parked, and no more may be: no event is taken up until some are retried" in caplog.text
+
+
+async def test_an_answer_makes_room_and_what_ran_then_is_to_be_answered_first(
+    full: tuple[MemoryJournal, Life],
+) -> None:
+    journal, life = full
+    await respond(journal, own.TURN_DROPPED, parked(journal)[0][0])
+    await until(lambda: len(parked(journal)) == 7)
+    await life.idle()
+    assert outcomes(journal)[-1] == "succeeded t.act(1)"
+    assert len(life.state.parked) == 6
+    await emit(journal, event("last"))
+    for position in sorted(life.state.parked)[:4]:
+        await until(lambda: life.loop.parking.waits)
+        await respond(journal, own.TURN_DROPPED, position)
+    await life.idle()
+    assert "succeeded t.act(last)" in outcomes(journal)
+    assert len(life.state.parked) == 2
+    assert plain(life.state) == plain(folded(journal))
+
+
+async def test_a_loop_that_waits_for_answers_can_be_stopped_and_the_next_one_waits_too(
+    full: tuple[MemoryJournal, Life],
+) -> None:
+    journal, life = full
+    await life.stop()
+    async with living(journal, Tools(broken=echo, act=echo)) as again:
+        await until(lambda: again.loop.parking.waits)
+        assert outcomes(journal) == []
+        for position, _ in parked(journal):
+            await respond(journal, own.TURN_RETRIED, position)
+        await again.idle()
+    assert len(outcomes(journal)) == 8
