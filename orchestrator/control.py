@@ -21,7 +21,8 @@ from orchestrator.journal.state import Held, Parked, Pending, State, goal_id
 from orchestrator.observed import Observed
 from orchestrator.orient.conditions import check_fields, compile_goal
 from orchestrator.replay.changes import Changes
-from orchestrator.replay.replay import Difference, Replay, Replayed, Stretch, Vendors
+from orchestrator.replay.found import Difference, Replayed, Stretch, Vendors
+from orchestrator.replay.replay import Replay
 from orchestrator.replay.stretch import place
 from orchestrator.types import Event, Goal, GoalVersion, Record, canonical
 
@@ -196,7 +197,10 @@ class Control:
         now, head = self._clock.now(), self.journal.head
         after = place(since, self.journal, now=now)
         through = head if until is None else min(place(until, self.journal, now=now, ends=True), head)
-        stretch = Stretch(after=min(after, through), through=through, finished=self.state.cursor)
+        state = self.state
+        stretch = Stretch(
+            after=min(after, through), through=through, finished=state.cursor, parked=frozenset(state.parked)
+        )
         return await Replay(self.journal, stretch, vendors, changes=changes, found=found).run(progress)
 
     # ------------------------------------------------------------ approvals

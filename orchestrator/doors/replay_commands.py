@@ -10,7 +10,7 @@ import typer
 from orchestrator.doors.app import DEFAULT, REFUSED, AsJson, Config, app, run
 
 if TYPE_CHECKING:
-    from orchestrator.replay.replay import Difference, Replayed
+    from orchestrator.replay.found import Difference, Replayed
 
 DIFFERS, WRONG = 1, 2
 _MOST, _STEPS = 1000, 1000

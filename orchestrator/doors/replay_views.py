@@ -9,7 +9,7 @@ from orchestrator.clock import utc
 from orchestrator.doors import show
 from orchestrator.errors import SettingsError
 from orchestrator.replay.changes import Changes, PlannerName
-from orchestrator.replay.replay import Difference, Replayed
+from orchestrator.replay.found import Difference, Replayed
 from orchestrator.settings import load
 from orchestrator.types import Goal, Weights
 
@@ -56,6 +56,12 @@ def _lines(replayed: Replayed) -> list[str]:
         lines.append(f"{goal}: of {unsaid.events} more events, #{unsaid.first} the first, it {unsaid.reason}.")
     if replayed.waiting:
         lines.append(f"{replayed.waiting} events wait for their turn, so there was nothing to hold them against.")
+    if replayed.parked:
+        lines.append(f"{replayed.parked} events have no turn, since theirs was parked; see `mdl parked list`.")
+    for why, unable in replayed.unable.items():
+        more = unable.turns - len(unable.events)
+        which = ", ".join(f"#{position}" for position in unable.events) + (f" and {more} more" if more else "")
+        lines.append(f"{unable.turns} turns could not be replayed, since {why}: {which}.")
     if replayed.forgotten:
         lines.append(
             f"{replayed.forgotten} events are older than what the journal keeps; what windows and budgets had of them "

@@ -25,8 +25,8 @@ from orchestrator.models.model import Model
 from orchestrator.observe.attributes import event_type, text
 from orchestrator.observed import Observed
 from orchestrator.replay.changes import Changes
+from orchestrator.replay.found import Difference, Replayed, Vendors
 from orchestrator.replay.rehearse import Rehearsal
-from orchestrator.replay.replay import Difference, Replayed, Vendors
 from orchestrator.settings import Settings
 from orchestrator.turn import Stages
 from orchestrator.types import Event, Goal, Json, Record, Tool

@@ -99,13 +99,14 @@ class AttemptData(Struct, frozen=True, omit_defaults=True, kw_only=True):
 class ParkedData(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Data of `dev.mdl.turn.parked`: the event at `position`, whose turn did not end in so many attempts.
 
-    `action` is the event's `causationid`.
+    `action` is the event's `causationid`; `ended` says whether its attempts ended the process.
     """
 
     position: int
     type: str
     reason: str
     attempts: int
+    ended: bool = False
     action: str | None = None
 
 
@@ -209,7 +210,12 @@ def attempt_event(data: AttemptData, *, head: int, at: float) -> Event:
 
 def parked_event(data: ParkedData, *, subject: str | None, head: int, at: float) -> Event:
     """A turn is set aside; `head` as for an attempt."""
-    return _own(TURN_PARKED, f"turn/{data.position}/parked/{head}", at=at, subject=subject, data=data)
+    return _own(TURN_PARKED, f"{parked_id(data.position)}{head}", at=at, subject=subject, data=data)
+
+
+def parked_id(position: int) -> str:
+    """How the ids begin of the events that say that the turn of the event at a position was parked."""
+    return f"turn/{position}/parked/"
 
 
 def answer_event(type_: str, position: int, *, parked: int, by: str, subject: str | None, at: float) -> Event:

@@ -15,6 +15,12 @@ def origin(journal: Reader, position: int) -> Event | None:
     return None if record is None else event_of(record)
 
 
+def unasked(journal: Reader, granted: Event) -> bool:
+    """Whether what was asked for an approval that was given is gone from the journal."""
+    asked = journal.find(f"{granted.causationid}/{own.APPROVAL_REQUESTED.removeprefix(own.OWN)}")
+    return not asked or not asked[0].body
+
+
 def turns_of(journal: Reader, position: int) -> list[Turn]:
     """The turns of the event at a position: one, or none yet."""
     return [turn_of(record) for record in journal.caused_by(position) if record.kind == "turn" and record.body]

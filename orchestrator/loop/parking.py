@@ -124,9 +124,8 @@ class Parking:
             Whether it was taken up.
         """
         if attempts >= ATTEMPTS:
-            await self.park(
-                position, reason=f"the process ended {attempts} times while its turn ran", attempts=attempts
-            )
+            reason = f"the process ended {attempts} times while its turn ran"
+            await self.park(position, reason=reason, attempts=attempts, ended=True)
             return False
         with self._apart(position, "the process ended while its turn ran, so nothing else runs beside it"):
             await self.attempted({position: attempts + 1})
@@ -134,14 +133,19 @@ class Parking:
             await self.attempted({position: 0})  # or it would be a suspect again until the cursor has come by
         return True
 
-    async def park(self, position: int, *, reason: str, attempts: int) -> None:
-        """Set the turn of an event aside until a person answers."""
+    async def park(self, position: int, *, reason: str, attempts: int, ended: bool = False) -> None:
+        """Set the turn of an event aside until a person answers; `ended`: it ended the process."""
         record = self._journal.at(position)
         if record is None or not record.body:  # its body may be gone by now, and with it what could be taken up again
             return
         event, head = event_of(record), self._journal.head
         data = own.ParkedData(
-            position=position, type=event.type, reason=reason, attempts=attempts, action=event.causationid
+            position=position,
+            type=event.type,
+            reason=reason,
+            attempts=attempts,
+            ended=ended,
+            action=event.causationid,
         )
         made = own.parked_event(data, subject=event.subject, head=head, at=self._clock.now())
         _log.error("event %d is parked: %s; `mdl parked list`, then retry or drop it", position, reason)

@@ -8,11 +8,12 @@ What a change leads to is followed as far as the record knows: an action that wo
 event it caused; one that never was taken ends its chain, since nobody knows its outcome.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
+import msgspec
 from msgspec import Struct, field
 
-from orchestrator.decide.planner import Planner
+from orchestrator.errors import BodyGone
 from orchestrator.journal import own
 from orchestrator.journal.drafts import cursor_of, event_of, turn_of
 from orchestrator.journal.journal import Reader
@@ -21,88 +22,29 @@ from orchestrator.journal.snapshots import restore
 from orchestrator.journal.state import Pending, State, goal_id
 from orchestrator.judging import Judging
 from orchestrator.loop.ahead import Ahead
-from orchestrator.loop.causes import origin, planned, turns_of
-from orchestrator.orient.meaning import Meaning
+from orchestrator.loop.causes import origin, planned, turns_of, unasked
+from orchestrator.loop.parking import target
 from orchestrator.orienting import Orienting
 from orchestrator.replay.changes import Changes, Goals
-from orchestrator.replay.difference import GONE, Apart, Side, apart, first_apart, side, unsaid, verdicts
+from orchestrator.replay.difference import GONE, Apart, apart, first_apart, side, unsaid, verdicts
 from orchestrator.replay.dry import dry_turn
+from orchestrator.replay.found import Difference, Replayed, Stretch, Unsaid, Vendors
 from orchestrator.replay.recall import Recall
 from orchestrator.replay.stretch import Turns, records
 from orchestrator.turn import Stages
-from orchestrator.types import Decision, Event, GoalVersion, Record, Tool, Touch, Turn
+from orchestrator.types import Decision, Event, GoalVersion, Record, Touch, Turn
 
-
-class Stretch(Struct, frozen=True, kw_only=True):
-    """Behind the position `after`, up to and with `through`. `finished`: every event up to it has had its turn."""
-
-    after: int
-    through: int
-    finished: int
-
-
-class Vendors(Struct, frozen=True, kw_only=True):
-    """What is not in the journal: the tools there are, and what finds goals by meaning, once for each use.
-
-    model: the planner that asks one; `models` says whether there was one to ask where a turn does not tell.
-    """
-
-    tools: Mapping[str, Tool] = {}
-    meaning: Meaning | None = None
-    examining: Meaning | None = None
-    model: Planner | None = None
-
-
-class Difference(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One event that ends otherwise for one goal (`id@version`), or the same with other words and numbers."""
-
-    position: int
-    at: float
-    type: str
-    subject: str | None
-    goal: str
-    before: Side
-    after: Side
-    reason: str
-
-
-class Unsaid(Struct):
-    """Events for which it cannot be said whether a changed goal would have been touched: how many, the first, why."""
-
-    events: int
-    first: int
-    reason: str
-
-
-class Replayed(Struct, kw_only=True):
-    """What a replay found: how many events and turns it went through, how many differ, and of which goals.
-
-    `waiting` events had no turn yet, `forgotten` ones have lost their body.
-    """
-
-    after: int
-    through: int
-    events: int = 0
-    turns: int = 0
-    differing: int = 0
-    goals: dict[str, int] = {}
-    unsaid: dict[str, Unsaid] = {}
-    waiting: int = 0
-    forgotten: int = 0
-
-    @property
-    def same(self) -> bool:
-        """Whether nothing differs, and nothing is left unsaid."""
-        return not self.differing and not self.unsaid
+_APPROVED_GONE = "what was approved is older than what the journal keeps"
 
 
 class _Waiting(Struct, frozen=True):
-    """An event that was oriented, or that brings an approval; its turn comes later in the journal."""
+    """An event that was oriented, or that brings an approval, perhaps of what is `lost`; its turn comes later."""
 
     event: Event
     record: Record
     touches: tuple[Touch, ...] = ()
     pending: Pending | None = None
+    lost: bool = False
 
 
 class _Stage(Struct):
@@ -111,6 +53,7 @@ class _Stage(Struct):
     state: State
     ahead: Ahead
     waiting: dict[int, _Waiting] = field(default_factory=dict[int, _Waiting])
+    parked: set[int] = field(default_factory=set[int])
     skipped: set[int] = field(default_factory=set[int])
     gone: set[str] = field(default_factory=set[str])
     asked: dict[str, tuple[Turn, Decision]] = field(default_factory=dict[str, tuple[Turn, Decision]])
@@ -153,7 +96,9 @@ class Replay:
             if progress:
                 progress(min(record.position, through), through)
         await self._due(self._reader.head + 1)
-        self.replayed.waiting += len(self._at.waiting)
+        self._at.parked |= self._at.waiting.keys() & self._stretch.parked
+        self.replayed.parked = len(self._at.parked)
+        self.replayed.waiting += len(self._at.waiting.keys() - self._at.parked)
         return self.replayed
 
     # ------------------------------------------------------------ before the stretch
@@ -222,23 +167,49 @@ class Replay:
         if event.type in own.GOAL_CHANGES:
             self._goals.change(state, event, record.position)
             await self._orienting.set_goals(tuple(state.goals.values()))
+        if event.type.startswith(own.TURN):
+            await self._answered(event, record)
         if within:
             await self._orient(event, record)
 
+    async def _answered(self, event: Event, record: Record) -> None:
+        """A turn was parked, or somebody answered: one that had not been made is not; retried, it is made anew."""
+        parked = event.type == own.TURN_PARKED
+        position = msgspec.convert(event.data, own.ParkedData).position if parked else target(record)
+        if position == record.position or not self._stretch.after < position <= self._stretch.through:
+            return
+        made = [one.position for one in self._reader.caused_by(position) if one.kind == "turn"]
+        if parked:
+            if waiting := self._at.waiting.pop(position, None):
+                self._at.ahead.settle(waiting.touches)
+            if not any(one < record.position for one in made):
+                self._at.parked.add(position)
+        elif any(one > record.position for one in made) and (again := self._reader.at(position)):
+            self._at.parked.discard(position)
+            await self._orient(event_of(again), again)
+
     async def _orient(self, event: Event, record: Record) -> None:
         state, position = self._at.state, record.position
-        pending = state.pending.get(event.causationid or "") if event.type == own.APPROVAL_GRANTED else None
-        if pending is not None and pending.granted_by is not None:
-            self._at.waiting[position] = _Waiting(event, record, pending=pending)
-            return
         self._recall.begin(event, position, self._goals.recorded)
+        if event.type == own.APPROVAL_GRANTED:
+            pending = state.pending.get(event.causationid or "")
+            if pending is not None and pending.granted_by is not None:
+                self._at.waiting[position] = _Waiting(event, record, pending=pending)
+                return
+            if self._recall.turn is not None and unasked(self._reader, event):
+                self._at.waiting[position] = _Waiting(event, record, lost=True)
+                return
         stages = self._stages(None)
         touches = await stages.orient(event, self._at.ahead, record=record, lineage=state.lineage(event))
         touches = tuple(touch for touch in touches if not self._unheld(touch))
         if not touches:
             return
+        parked = None if self._recall.turn is not None else self._parked(position)
+        if parked is not None and parked.ended:  # what came behind it was oriented by a process that knew it was parked
+            self._at.parked.add(position)
+            return
         self._at.ahead.add(touches, position=position, at=record.at)
-        if self._recall.turn is not None:
+        if self._recall.turn is not None or parked is not None:
             self._at.waiting[position] = _Waiting(event, record, touches)
         elif position <= self._stretch.finished:
             turn = await dry_turn(event, touches, stages, state, record=record, now=record.at)
@@ -246,6 +217,14 @@ class Replay:
             await self._compare(event, record, None, turn)
         else:
             self.replayed.waiting += 1
+
+    def _parked(self, position: int) -> own.ParkedData | None:
+        """What is said of the turn of an event that has none, where it was parked."""
+        for record in self._reader.find(own.parked_id(position)):
+            if record.body:
+                return msgspec.convert(event_of(record).data, own.ParkedData)
+        gone = own.ParkedData(position=position, type="", reason="", attempts=0)
+        return gone if position in self._stretch.parked else None
 
     def _unheld(self, touch: Touch) -> bool:
         """Whether the record says that `when` did not hold: else it had the results of the `let`s that `when` reads."""
@@ -267,13 +246,21 @@ class Replay:
                 self._at.ahead.settle(turn.touches)
 
     async def _once_more(self, record: Record, recorded: Turn) -> None:
-        self.replayed.turns += 1
         waiting = self._at.waiting.pop(recorded.event, None)
+        if waiting is None and recorded.event in self._at.parked:  # retried behind the stretch
+            fold_turn(self._at.state, recorded)
+            return
+        self.replayed.turns += 1
         if waiting is None:
             await self._untouched(record, recorded)
             return
         self._recall.begin(waiting.event, recorded.event, self._goals.recorded, turn=recorded)
-        made = await self._judged(waiting, recorded)
+        try:
+            made = await self._judged(waiting, recorded)
+        except BodyGone:
+            self.replayed.give_up(recorded.event, _APPROVED_GONE)
+            fold_turn(self._at.state, recorded)
+            return
         await self._compare(waiting.event, waiting.record, recorded, made)
 
     async def _untouched(self, record: Record, recorded: Turn) -> None:
@@ -283,8 +270,10 @@ class Replay:
         else:  # the event is forgotten: what it led to stays
             fold_turn(self._at.state, recorded)
 
-    async def _judged(self, waiting: _Waiting, recorded: Turn) -> Turn | None:
+    async def _judged(self, waiting: _Waiting, recorded: Turn) -> Turn:
         state, now = self._at.state, _judged_at(recorded)
+        if waiting.lost:
+            raise BodyGone(_APPROVED_GONE)
         if waiting.pending is None:
             learnt, stages = self._recall.learnt(state), self._stages(recorded)
             decided = await stages.decide(waiting.event, waiting.touches, learnt)
@@ -292,17 +281,20 @@ class Replay:
                 waiting.event, waiting.touches, decided, state, record=waiting.record, now=now, seconds={}
             ).turn
         else:
-            data = waiting.pending.data
-            cause = origin(self._reader, data.event)
-            asked = self._at.asked.pop(data.action, None) or planned(self._reader, data.event, data.action)
-            if cause is None or asked is None:
-                return None
+            cause, asked = self._approved(waiting.pending.data)
             turn = self._without.guard_approved(
                 waiting.pending, asked, cause, state, record=waiting.record, now=now
             ).turn
         fold_turn(state, turn)
         self._at.ahead.settle(waiting.touches)
         return turn
+
+    def _approved(self, data: own.ActionData) -> tuple[Event, tuple[Turn, Decision]]:
+        cause = origin(self._reader, data.event)
+        asked = self._at.asked.pop(data.action, None) or planned(self._reader, data.event, data.action)
+        if cause is None or asked is None:
+            raise BodyGone(_APPROVED_GONE)
+        return cause, asked
 
     def _stages(self, recorded: Turn | None) -> Stages:
         models = self._recall.asked if recorded and self._changes.planner != "model" else self._models

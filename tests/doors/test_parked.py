@@ -66,6 +66,7 @@ def test_a_tool_that_ends_the_process_is_parked_and_the_loop_goes_on(place: Plac
         assert (health.status_code, health.json()["status"]) == (200, "degraded")
         assert health.json()["parked"] == [position]
         shown(place, position)
+        assert "nothing differs" in place.mdl("replay", "--diff")
         (place.folder / "calm").touch()
         assert f"#{position} strike is retried" in place.mdl("parked", "retry", str(position), "--by", "ann")
         until(lambda: "succeeded" in place.mdl("why", "s"), "the turn is carried out")

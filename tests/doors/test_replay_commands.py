@@ -7,7 +7,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from orchestrator.doors.cli import app
+from orchestrator.doors.replay_views import show_replayed
 from orchestrator.journal.own import SUCCEEDED
+from orchestrator.replay.found import Replayed
 from tests.doors.places import GREET, NOTIFY, Loop, Place
 
 OTHER = GREET.replace("event.data.name != ''", "event.data.name != 'Ada'")
@@ -113,3 +115,17 @@ def test_goals_that_cannot_work_are_one_line_too(greeted: Place, old: str, new: 
     said = greeted.mdl("replay", "--goals", str(goals), code=2)
     assert text in said
     assert said.count("\n") == 1
+
+
+def test_what_could_not_be_replayed_is_named_and_is_no_difference(capsys: pytest.CaptureFixture[str]) -> None:
+    replayed = Replayed(after=0, through=99, events=30, turns=14, parked=2)
+    for position in range(12):
+        replayed.give_up(position, "it is gone")
+    show_replayed(replayed, [], json=False)
+    said = capsys.readouterr().out
+    assert "30 events and 14 turns, #1 to #99: nothing differs." in said
+    assert "2 events have no turn, since theirs was parked; see `mdl parked list`." in said
+    assert (
+        "12 turns could not be replayed, since it is gone: #0, #1, #2, #3, #4, #5, #6, #7, #8, #9 and 2 more." in said
+    )
+    assert replayed.same

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,20 +13,27 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orchestrator.decide import score
+from orchestrator.decide.planner import Proposal, Question
+from orchestrator.errors import PlannerError
+from orchestrator.guard.policy import Case
+from orchestrator.guard.verdict import POLICIES
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_of
 from orchestrator.journal.journal import Reader
 from orchestrator.journal.reader import SqliteReader
 from orchestrator.journal.retention import Retention
 from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.journal.state import State
 from orchestrator.replay.changes import Changes
-from orchestrator.replay.replay import Difference, Replay, Replayed, Stretch, Vendors
+from orchestrator.replay.found import Difference, Replayed, Stretch, Vendors
+from orchestrator.replay.replay import Replay
 from orchestrator.settings import Keep
 from orchestrator.testing import ManualClock, MemoryJournal, ScriptedModel
-from orchestrator.types import Budget, Candidate, Goal, Weights, Window
+from orchestrator.types import Budget, Call, Candidate, DecidedBy, Goal, Json, Refusal, Weights, Window
 from tests.histories import AMOUNT, GOALS, LARGE, TOOLS, history, planner_of
 from tests.loops import (
     START,
+    Life,
     Tools,
     answer,
     call,
@@ -43,7 +51,7 @@ from tests.loops import (
 
 pytestmark = pytest.mark.timeout(120)
 LISTED = Vendors(tools={tool.name: tool for tool in TOOLS})
-DAY = 86400.0
+DAY, HOUR = 86400.0, 3600.0
 KNOWN = {one.id: one for one in GOALS}
 
 
@@ -287,6 +295,182 @@ async def test_another_question_to_the_model_has_no_recorded_answer() -> None:
     assert one.after.decision.degraded == "model: it was never asked this; `--planner model` asks it"
 
 
+# ---------------------------------------------------------------- parked turns
+
+
+class Refusing:
+    """A policy that fails inside MDL for the events it is told to."""
+
+    def __init__(self, *ids: str) -> None:
+        self.ids = set(ids)
+
+    def __call__(self, case: Case) -> Refusal | None:
+        if case.event.id in self.ids:
+            raise ZeroDivisionError
+        return None
+
+
+@asynccontextmanager
+async def with_parked(*ids: str, goals: tuple[Goal, ...]) -> AsyncGenerator[tuple[MemoryJournal, Life, Refusing]]:
+    """Three events of one window, of which some never got a turn and are parked."""
+    journal, refusing = MemoryJournal(), Refusing(*ids)
+    await set_goals(journal, *goals)
+    async with living(journal, Tools(act=echo), policies=(refusing, *POLICIES)) as life:
+        for id_ in ("1", "2", "3"):
+            await emit(journal, event(id_))
+            await life.idle()
+        assert len(life.state.parked) == len(ids)
+        yield journal, life, refusing
+
+
+async def respond(journal: MemoryJournal, type_: str, at: int, state: State) -> None:
+    parked = state.parked[at]
+    made = own.answer_event(type_, at, parked=parked.record, by="ann", subject=parked.subject, at=START)
+    await emit(journal, made)
+
+
+COUNTING = goal(window=Window(count=2, within="1h"))
+
+
+async def test_parked_turns_are_counted_and_are_no_difference() -> None:
+    async with with_parked("2", goals=(goal(), goal("second", window=Window(count=2, within="1h")))) as (
+        journal,
+        life,
+        _,
+    ):
+        await life.stop()
+        told = await replayed(journal)
+        assert told.differences == []
+        assert (told.replayed.parked, told.replayed.waiting, told.replayed.turns) == (1, 0, 2)
+        assert (await replayed(journal, through=position(journal, "2"))).replayed.parked == 1
+        assert (await replayed(journal, after=position(journal, "2"))).replayed.parked == 0
+
+
+async def test_a_parked_turn_is_no_difference_where_no_cursor_has_come_by_it() -> None:
+    async with with_parked("2", goals=(goal(),)) as (journal, _, _):
+        found = Stretch(after=0, through=journal.head, finished=0)
+        told = await Replay(journal, found, LISTED, changes=Changes(), found=unexpected).run()
+        assert (told.parked, told.waiting) == (1, 0)
+
+
+async def test_a_dropped_turn_is_no_difference() -> None:
+    async with with_parked("2", goals=(COUNTING,)) as (journal, life, _):
+        await respond(journal, own.TURN_DROPPED, position(journal, "2"), life.state)
+        await emit(journal, event("4"))
+        await life.idle()
+        await life.stop()
+    told = await replayed(journal)
+    assert (told.differences, told.replayed.parked) == ([], 1)
+
+
+async def test_a_retried_turn_is_replayed_as_it_was_made_then_with_the_goals_of_then() -> None:
+    async with with_parked("2", goals=(COUNTING,)) as (journal, life, refusing):
+        await set_goals(journal, replace(COUNTING, text="other words", do=(call("t.act", id="x"),)), version=2)
+        refusing.ids.clear()
+        await respond(journal, own.TURN_RETRIED, position(journal, "2"), life.state)
+        await life.idle()
+        await emit(journal, event("4"))
+        await life.idle()
+        await life.stop()
+        assert [turn.event for turn in turns(journal)][-2] == position(journal, "2")
+    told = await replayed(journal)
+    assert told.differences == []
+    assert (told.replayed.parked, told.replayed.turns) == (0, 4)
+    told = await replayed(journal, through=position(journal, "3"))
+    assert told.differences == []
+    told = await replayed(journal, goals={"g": replace(COUNTING, when="event.id != '4'")})
+    assert [one.position for one in told.differences if one.after.text == "not touched"] == [position(journal, "4")]
+
+
+class Breaks:
+    """A tool that raises three times, and then answers."""
+
+    def __init__(self) -> None:
+        self.times = 3
+
+    async def __call__(self, arguments: dict[str, Json]) -> Json:
+        self.times -= 1
+        if self.times >= 0:
+            raise RuntimeError
+        return arguments
+
+
+@pytest.mark.parametrize("answered", [None, own.TURN_RETRIED, own.TURN_DROPPED])
+async def test_a_turn_that_was_parked_while_it_was_carried_out_is_replayed(answered: str | None) -> None:
+    journal = MemoryJournal()
+    await set_goals(journal, goal(do=(call("t.act"), call("t.act", id="x"))), goal("hears", on=f"{own.ACTION}*"))
+    async with living(journal, Tools(act=Breaks())) as life:
+        await emit(journal, event("1"))
+        await life.idle()
+        assert life.state.parked
+        if answered:
+            await respond(journal, answered, position(journal, "1"), life.state)
+            await life.idle()
+        await life.stop()
+    told = await replayed(journal)
+    assert (told.differences, told.replayed.parked) == ([], 0)
+
+
+@pytest.mark.parametrize("answered", [None, own.TURN_RETRIED, own.TURN_DROPPED])
+async def test_an_approval_whose_turn_is_parked_is_no_difference(answered: str | None) -> None:
+    journal, broken = MemoryJournal(), True
+
+    def policy(case: Case) -> Refusal | None:
+        if broken and case.situation.approved_by:
+            raise ZeroDivisionError
+        return None
+
+    await set_goals(journal, goal(approve=("t.act",)))
+    async with living(journal, Tools(act=echo), policies=(policy, *POLICIES)) as life:
+        await emit(journal, event("1"))
+        await life.idle()
+        await answer(journal, own.APPROVAL_GRANTED, waiting(journal)[0])
+        await life.idle()
+        (at,) = life.state.parked
+        if answered:
+            broken = False
+            await respond(journal, answered, at, life.state)
+            await life.idle()
+        await life.stop()
+    told = await replayed(journal)
+    assert told.differences == []
+    assert told.replayed.parked == (answered != own.TURN_RETRIED)
+
+
+class Deadly:
+    """A planner at whose question about event 2 the process ends."""
+
+    decided_by: DecidedBy = "model"
+
+    def __init__(self) -> None:
+        self.reached = False
+
+    async def propose(self, question: Question) -> Proposal:
+        if question.event.id == "2":
+            self.reached = True
+            await asyncio.Event().wait()
+        raise PlannerError("it is away")
+
+
+async def test_an_event_that_ended_the_process_has_not_counted_for_those_behind_it() -> None:
+    journal, deadly = MemoryJournal(), Deadly()
+    await set_goals(journal, goal(decide="model", fallback="act", window=Window(count=2, within="1h")))
+    await emit(journal, event("1"), event("2"), event("3"))
+    while not events(journal, own.TURN_PARKED):
+        deadly.reached = False
+        async with living(journal, Tools(act=echo), model=deadly) as life:
+            await emit(journal, own.loop_event(own.LOOP_STARTED, at=START + journal.head, data={}))
+            await until(lambda life=life: deadly.reached or not life.loop.backlog)
+    assert [turn.event for turn in turns(journal)] == [position(journal, "1"), position(journal, "3")]
+    assert [bool(turn.decisions) for turn in turns(journal)] == [False, True]
+    told = await replayed(journal)
+    assert (told.differences, told.replayed.parked) == ([], 1)
+
+
+def unexpected(difference: Difference) -> None:
+    raise AssertionError(difference)
+
+
 # ---------------------------------------------------------------- what it reads
 
 
@@ -309,6 +493,43 @@ async def test_what_the_journal_let_go_of_is_counted_and_the_rest_replays(tmp_pa
         assert told.replayed.forgotten == len(lost) > 0
         told = await replayed(journal, goals={"g": goal(when="event.id == '7'")})
         assert {one.after.text for one in told.differences} == {"not touched"}
+
+
+@pytest.mark.parametrize("slow", [False, True])
+async def test_an_approval_whose_cause_is_gone_is_named_and_is_no_difference(tmp_path: Path, *, slow: bool) -> None:
+    clock = ManualClock(START)
+
+    async def let(arguments: dict[str, Json]) -> Json:
+        clock.advance(HOUR / 2 if slow else 0)
+        return arguments
+
+    asks = goal(let={"x": Call("t.let", {"id": 1})}, when="x != null", approve=("t.act",))
+    hears = goal("hears", on=own.APPROVAL_GRANTED, do=(call("t.act"),))
+    async with SqliteJournal.open(tmp_path / "journal.db", clock=clock) as journal:
+        async with living(journal, Tools(act=echo, let=let), clock=clock) as life:
+            await set_goals(journal, asks, hears)
+            await emit(journal, event("1"))
+            await life.idle()
+            clock.advance(HOUR / 2)
+            await answer(journal, own.APPROVAL_GRANTED, waiting(journal)[0])
+            await life.idle()
+            await emit(journal, event("2", type_="other"))
+            await life.idle()
+            clock.advance(HOUR * (0.3 if slow else 0.9))
+            await until(lambda: life.state.cursor >= position(journal, "2"))
+            await Retention(journal, keep=Keep(HOUR), clock=clock, snapshot=life.loop.snapshot).once()
+            await life.stop()
+        kept = {record.type: record for record in journal.read(limit=100, kind="event") if record.body}
+        assert "shop.order" not in kept
+        assert (own.APPROVAL_REQUESTED in kept) == slow
+        told = await replayed(journal)
+        assert told.differences == []
+        (why,) = told.replayed.unable
+        assert why == "what was approved is older than what the journal keeps"
+        assert (told.replayed.unable[why].turns, told.replayed.unable[why].events) == (
+            1,
+            [kept[own.APPROVAL_GRANTED].position],
+        )
 
 
 async def lived(journal: MemoryJournal, one: Goal, *ids: str) -> None:
