@@ -17,7 +17,7 @@ from orchestrator.guard.grants import leave
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.journal import Journal
-from orchestrator.journal.state import Held, Parked, Pending, State, goal_id
+from orchestrator.journal.state import LOADS, Held, Parked, Pending, State, goal_id
 from orchestrator.observed import Observed
 from orchestrator.orient.conditions import check_fields, compile_goal
 from orchestrator.replay.changes import Changes
@@ -199,7 +199,11 @@ class Control:
         through = head if until is None else min(place(until, self.journal, now=now, ends=True), head)
         state = self.state
         stretch = Stretch(
-            after=min(after, through), through=through, finished=state.cursor, parked=frozenset(state.parked)
+            after=min(after, through),
+            through=through,
+            finished=state.cursor,
+            parked=frozenset(state.parked),
+            aside=frozenset(key for key, count in state.loading.items() if count >= LOADS),
         )
         return await Replay(self.journal, stretch, vendors, changes=changes, found=found).run(progress)
 
@@ -294,7 +298,7 @@ class Control:
         current = self.state.goals.get(goal.id)
         if current is not None and current.home == "journal":
             raise GoalError(f"goal `{goal.id}` was set by chat; `mdl goal remove {goal.id}`, or choose another id")
-        return self.check(goal)
+        return [] if self.state.set_aside(goal) else self.check(goal)
 
     def _refuse_foreign(self, goal: str) -> None:
         current = self.state.goals.get(goal)

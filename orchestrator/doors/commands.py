@@ -197,6 +197,7 @@ def status(config: Config = DEFAULT, *, json: AsJson = False) -> None:
                 **({"outcomes nobody knows": f"{found.held}, see `mdl pending`"} if found.held else {}),
                 **({"parked": f"{len(found.parked)} turns, see `mdl parked list`"} if found.parked else {}),
                 **_live_facts(live),
+                **{f"goal {row.id}": "is set aside; see `mdl goal list`" for row in goals if row.state == "set aside"},
                 **{f"goal {row.id}": f"unserved: {', '.join(row.unserved)}" for row in goals if row.unserved},
             }
         )

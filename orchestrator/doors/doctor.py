@@ -134,6 +134,9 @@ def _reconciles(listing: Listing) -> Iterator[Finding]:
 
 
 def _goal(control: Control, goal: Goal, listing: Listing) -> Finding:
+    if control.state.set_aside(goal):
+        text = f"the process ended while it was loaded; mend it, or `mdl goal resume {goal.id}`"
+        return Finding(f"goal {goal.id}", well=False, text=text)
     try:
         warnings = control.check(goal)
     except MDLError as error:

@@ -34,6 +34,8 @@ def list_(config: Config = DEFAULT, *, json: AsJson = False) -> None:
 
 
 def _state(row: "GoalRow") -> str:
+    if row.state == "set aside":
+        return "set aside: the process ended while it was loaded; mend it, or `mdl goal resume` it"
     return f"{row.state}, unserved: {', '.join(row.unserved)}" if row.unserved else row.state
 
 

@@ -40,7 +40,7 @@ def rows(state: State, *, down: Collection[str] = ()) -> list[GoalRow]:
             GoalRow(
                 id=id_,
                 name=version.name,
-                state=life(version),
+                state=life(version, state),
                 home=version.home,
                 text=version.goal.text,
                 fired=stats.fired,

@@ -31,6 +31,7 @@ from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.remote import SOCKET, calls_of
 from orchestrator.journal.retention import Retention
 from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.loop.loading import Loading
 from orchestrator.loop.loop import Loop
 from orchestrator.observe.pump import pump
 from orchestrator.observe.watch import Watch
@@ -119,11 +120,12 @@ class Running:
         return {"position": last and last.position, "time": last and last.time, "troubles": troubles}
 
     async def health(self) -> dict[str, Json]:
-        """For `/healthz`: `full` where events are not taken or not decided, `degraded` where some turns are parked."""
-        parked = sorted(self.loop.state.parked)
+        """For `/healthz`: `full` where events are not taken or not decided, `degraded` where anything is set aside."""
+        state, parked = self.loop.state, sorted(self.loop.state.parked)
+        aside = sorted(version.goal.id for version in state.goals.values() if state.set_aside(version.goal))
         full = self.loop.parking.waits or self.loop.backlog > self.settings.journal.max_backlog
-        status = "full" if full else "degraded" if parked else "ok"
-        return {"status": status, "backlog": self.loop.backlog, "parked": parked}
+        status = "full" if full else "degraded" if parked or aside else "ok"
+        return {"status": status, "backlog": self.loop.backlog, "parked": parked, "goals_aside": aside}
 
     async def reload(self) -> list[str]:
         """Read the goals of mdl.toml again; a file that does not hold changes nothing.
@@ -164,6 +166,7 @@ async def running(file: Path, *, clock: Clock | None = None) -> AsyncGenerator[R
         stages = await stack.enter_async_context(build.stages(settings, toolbox, clock=clock))
         live = Running(file, settings, journal, toolbox, stages, clock=clock)
         live.read = read  # before the settings: what was written in between is read once more
+        await Loading(journal, live.loop.state, stages.orienting, clock=clock).try_all(settings.goals)
         for line in await live.control.adopt(settings.goals):
             _log.info("%s", line)
         asked: dict[str, Call] = {"status": lambda _: live.status(), "figures": lambda _: live.numbers()}

@@ -195,6 +195,10 @@ class Explainer:
         for version in self._goals_at(position):
             if version.goal.id in touched:
                 continue
+            if self._state.set_aside(version.goal):
+                reason = "it is set aside, since the process ended while it was loaded"
+                yield Node(kind="goal", id=version.goal.id, text=f"{version.name} did not fire: {reason}", state="not")
+                continue
             if version.goal.on and not names_type(version.goal, event.type):
                 elsewhere.append(version.goal.id)
                 continue
@@ -250,7 +254,10 @@ class Explainer:
         version = self._state.goals.get(id_)
         progress = self._state.progress.get(id_)
         node = Node(
-            kind="goal", id=id_, text=version.goal.text if version else f"{id_} was removed", state=life(version)
+            kind="goal",
+            id=id_,
+            text=version.goal.text if version else f"{id_} was removed",
+            state=life(version, self._state),
         )
         node.facts = {"version": self._state.versions[id_]}
         if progress is not None:

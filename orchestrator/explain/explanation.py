@@ -5,6 +5,7 @@ import json
 from msgspec import Struct
 
 from orchestrator.journal.own import TURN, TURN_PARKED, ActionData
+from orchestrator.journal.state import State
 from orchestrator.types import Decision, Event, GoalVersion, Json, Judgement, Record, Touch
 
 _LONGEST = 160
@@ -112,10 +113,12 @@ def add_decision(node: Node, decision: Decision) -> None:
         ]
 
 
-def life(version: GoalVersion | None) -> str:
-    """Whether a goal is `active`, `paused` or `removed`."""
+def life(version: GoalVersion | None, state: State) -> str:
+    """Whether a goal is `active`, `paused`, `set aside` or `removed`."""
     if version is None:
         return "removed"
+    if state.set_aside(version.goal):
+        return "set aside"
     return "paused" if version.paused else "active"
 
 

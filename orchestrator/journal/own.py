@@ -20,7 +20,9 @@ APPROVAL_REQUESTED, APPROVAL_GRANTED, APPROVAL_DENIED, APPROVAL_EXPIRED = (
 GOAL_CHANGES = frozenset((GOAL_SET, GOAL_PAUSED, GOAL_RESUMED, GOAL_REMOVED))
 APPROVAL_VERDICTS = frozenset((APPROVAL_GRANTED, APPROVAL_DENIED, APPROVAL_EXPIRED))
 WANT_HELD, WANT_MISSED = f"{OWN}want.held", f"{OWN}want.missed"
-LOOP_STARTED, LOOP_STOPPED = f"{OWN}loop.started", f"{OWN}loop.stopped"
+LOOP_LOADING, LOOP_STARTED, LOOP_STOPPED = (f"{OWN}loop.{word}" for word in ("loading", "started", "stopped"))
+ALL = "*"
+"""In place of a goal, where all are loaded together."""
 CLARIFY = f"{OWN}decision.clarify"
 SETTLED = f"{OWN}doubt.settled"
 TURN = f"{OWN}turn."
@@ -115,6 +117,15 @@ class AnswerData(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     position: int
     by: str = ""
+
+
+class LoadingData(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Data of `dev.mdl.loop.loading`: goals about to be loaded.
+
+    goals: by `state.loading_key`, or `ALL`, and the how many-th time; 0 for one that is loaded after all.
+    """
+
+    goals: tuple[tuple[str, int], ...]
 
 
 def goal_event(version: GoalVersion, *, at: float) -> Event:
@@ -222,6 +233,11 @@ def answer_event(type_: str, position: int, *, parked: int, by: str, subject: st
     """A person retries or drops what the record at `parked` has parked; the first answer counts."""
     data = AnswerData(position=position, by=by)
     return _own(type_, f"turn/{position}/answered/{parked}", at=at, subject=subject, data=data)
+
+
+def loading_event(data: LoadingData, *, head: int, at: float) -> Event:
+    """Goals are about to be loaded; `head` as for an attempt."""
+    return _own(LOOP_LOADING, f"loop/loading/{head}/{data.goals[-1][0]}", at=at, subject=None, data=data)
 
 
 def loop_event(type_: str, *, at: float, data: dict[str, Json]) -> Event:

@@ -15,6 +15,7 @@ from orchestrator.clock import seconds
 from orchestrator.journal import own
 from orchestrator.journal.drafts import cursor_of, event_of, intent_of, turn_of
 from orchestrator.journal.state import (
+    LOADS,
     Before,
     GoalStats,
     Held,
@@ -26,6 +27,7 @@ from orchestrator.journal.state import (
     ToolStats,
     account,
     goal_id,
+    loading_key,
 )
 from orchestrator.observed import Observed
 from orchestrator.types import (
@@ -151,6 +153,15 @@ def count_attempts(state: State, turns: Iterable[tuple[int, int]]) -> None:
             state.attempts.pop(position, None)
 
 
+def count_loading(state: State, goals: Iterable[tuple[str, int]]) -> None:
+    """Fold how often goals were loaded; 0 where one is loaded after all."""
+    for key, count in goals:
+        if count:
+            state.loading[key] = count
+        else:
+            state.loading.pop(key, None)
+
+
 def _fold_own(state: State, event: Event, record: Record) -> None:
     match event.type:
         case _ if event.type.startswith(own.ACTION):
@@ -169,10 +180,21 @@ def _fold_own(state: State, event: Event, record: Record) -> None:
             _fold_attempt(state, event, record)
         case own.SETTLED:
             state.held.pop(msgspec.convert(event.data, own.VerdictData).action, None)
-        case own.LOOP_STARTED | own.LOOP_STOPPED:
-            state.running = event.type == own.LOOP_STARTED
+        case own.LOOP_LOADING | own.LOOP_STARTED | own.LOOP_STOPPED:
+            _fold_loop(state, event)
         case _:
             pass
+
+
+def _fold_loop(state: State, event: Event) -> None:
+    if event.type == own.LOOP_LOADING:
+        count_loading(state, msgspec.convert(event.data, own.LoadingData).goals)
+        return
+    state.running = event.type == own.LOOP_STARTED
+    if state.running and state.loading:  # all are loaded but those that are set aside
+        there = {loading_key(version.goal) for version in state.goals.values()}
+        there |= {loading_key(one.version.goal) for one in state.before if one.version}
+        state.loading = {key: count for key, count in state.loading.items() if count >= LOADS and key in there}
 
 
 def _fold_cursor(state: State, through: int) -> None:
@@ -188,6 +210,8 @@ def _fold_goal(state: State, event: Event, position: int) -> None:
     data = msgspec.convert(event.data, own.GoalData)
     state.before.append(Before(position, data.id, state.goals.get(data.id)))
     change_goal(state.goals, event, position=position)
+    if event.type == own.GOAL_RESUMED and data.id in state.goals:
+        state.loading.pop(loading_key(state.goals[data.id].goal), None)
     if data.goal is not None:
         state.versions[data.id] = data.version
     if data.goal is not None or event.type == own.GOAL_REMOVED:  # other words, other wants

@@ -4,14 +4,19 @@ What a record does to them is in `projections.py`. Nothing here changes anything
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
 
+import msgspec
 from msgspec import Struct, field
 
 from orchestrator.clock import seconds
 from orchestrator.journal import own
 from orchestrator.observed import Observed
-from orchestrator.types import Event, GoalVersion, Situation, Tool, WindowState
+from orchestrator.types import Event, Goal, GoalVersion, Situation, Tool, WindowState, canonical
+
+LOADS = 3
+"""How often a goal is loaded at whose loading the process ends."""
 
 
 class Open(Struct, frozen=True):
@@ -97,9 +102,10 @@ class Counts(Struct):
 class State(Struct):
     """Everything folded so far, up to and including `position`. `cursor`: every event up to it is finished.
 
-    running: whether the last loop that began has not said that it ended. attempts: how often the turn of an event was
-    taken up and did not end. By event position: `parked` turns, where somebody had one `retried`, and those behind the
-    cursor that somebody `dropped`.
+    running: whether the last loop that began has not said that it ended. loading: by `loading_key`, how often goals
+    were being loaded when the process ended. attempts: how often the turn of an event was taken up and did not end. By
+    event position: `parked` turns, where somebody had one `retried`, and those behind the cursor that somebody
+    `dropped`.
     """
 
     position: int = 0
@@ -120,6 +126,7 @@ class State(Struct):
     tools: dict[str, ToolStats] = {}
     progress: dict[str, GoalStats] = {}
     running: bool = False
+    loading: dict[str, int] = {}
     attempts: dict[int, int] = {}
     parked: dict[int, Parked] = {}
     retried: dict[int, int] = {}
@@ -140,6 +147,14 @@ class State(Struct):
     def awaits_turn(self, position: int) -> bool:
         """Whether an event behind the cursor that has no turn is to have one, and not for another event's sake."""
         return not (position in self.parked or position in self.retried or position in self.dropped)
+
+    def set_aside(self, goal: Goal) -> bool:
+        """Whether a goal is not loaded any more, since the process has ended at it too often."""
+        return bool(self.loading) and self.loading.get(loading_key(goal), 0) >= LOADS
+
+    def loadable(self, versions: Iterable[GoalVersion]) -> tuple[GoalVersion, ...]:
+        """Those of some goal versions that are not set aside."""
+        return tuple(version for version in versions if not self.set_aside(version.goal))
 
     def lineage(self, event: Event) -> tuple[str, ...]:
         """The actions that led to an event, as `goal/tool`, oldest first."""
@@ -187,6 +202,11 @@ class State(Struct):
         """Seconds a tool takes: learnt once it was called, else declared."""
         stats = self.tools.get(tool.name)
         return stats.seconds if stats and stats.calls else tool.latency
+
+
+def loading_key(goal: Goal) -> str:
+    """The name under which a goal's loading is counted: a change of its content begins anew."""
+    return f"{goal.id}/{sha256(canonical(msgspec.to_builtins(goal))).hexdigest()[:16]}"
 
 
 def goal_id(name: str) -> str:

@@ -162,7 +162,7 @@ class Loop:
         Raises:
             JournalError: the journal cannot be read or written any more.
         """
-        await self._stages.orienting.set_goals(tuple(self._goals.values()))
+        await self._watch()
         async with self._tasks:
             following = self._tasks.create_task(self._follow(), name="follow")
             await self._stopping.wait()
@@ -185,6 +185,9 @@ class Loop:
             await self._marks.maybe_snapshot()
             self._progress.touch()
             self._marks.due()
+
+    async def _watch(self) -> None:
+        await self._stages.orienting.set_goals(self.state.loadable(self._goals.values()))
 
     def _fold(self, record: Record) -> Event | None:
         if record.kind != "turn":
@@ -238,7 +241,7 @@ class Loop:
         action = event.causationid or ""
         if event.type in own.GOAL_CHANGES:
             change_goal(self._goals, event, position=record.position)
-            await self._stages.orienting.set_goals(tuple(self._goals.values()))
+            await self._watch()
             self._looks.let_go()
         elif not new:
             return  # the start has seen to it

@@ -15,13 +15,15 @@ _LISTED = 10
 class Stretch(Struct, frozen=True, kw_only=True):
     """Behind the position `after`, up to and with `through`.
 
-    finished: every event up to it has had its turn. parked: those whose turn is set aside, wherever they stand.
+    finished: every event up to it has had its turn. parked: those whose turn is set aside, wherever they stand. aside:
+    goals that are not loaded, by `loading_key`.
     """
 
     after: int
     through: int
     finished: int
     parked: frozenset[int] = frozenset()
+    aside: frozenset[str] = frozenset()
 
 
 class Vendors(Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from orchestrator.journal.drafts import cursor_of, event_of, turn_of
 from orchestrator.journal.journal import Reader
 from orchestrator.journal.projections import fold, fold_event, fold_turn
 from orchestrator.journal.snapshots import restore
-from orchestrator.journal.state import Pending, State, goal_id
+from orchestrator.journal.state import Pending, State, goal_id, loading_key
 from orchestrator.judging import Judging
 from orchestrator.loop.ahead import Ahead
 from orchestrator.loop.causes import origin, planned, turns_of, unasked
@@ -106,12 +106,16 @@ class Replay:
     async def _begin(self, progress: Callable[[int], None]) -> _Stage:
         state = await self._folded(progress)
         self._goals.stand(state)
-        await self._orienting.set_goals(tuple(state.goals.values()))
+        await self._watch(state)
         ahead = Ahead(state, self._orienting.version)
         for turn in await self._under_way(state):
             known = [touch for touch in turn.touches if self._goals.current(touch.goal, state)]
             ahead.add(known, position=turn.event, at=turn.at)
         return _Stage(state, ahead)
+
+    async def _watch(self, state: State) -> None:
+        versions, aside = state.goals.values(), self._stretch.aside
+        await self._orienting.set_goals(tuple(one for one in versions if loading_key(one.goal) not in aside))
 
     async def _folded(self, progress: Callable[[int], None]) -> State:
         state, held = restore(self._reader)
@@ -166,7 +170,7 @@ class Replay:
         fold_event(state, event, record)
         if event.type in own.GOAL_CHANGES:
             self._goals.change(state, event, record.position)
-            await self._orienting.set_goals(tuple(state.goals.values()))
+            await self._watch(state)
         if event.type.startswith(own.TURN):
             await self._answered(event, record)
         if within:

@@ -105,7 +105,7 @@ def test_after_a_clean_stop_the_journal_says_so_and_nothing_is_noted(place: Plac
         with place.running() as loop:
             assert loop.stop()[0] == 0
     types = [event.type for event in place.events() if event.type.startswith((own.TURN, own.OWN + "loop."))]
-    assert types == [own.LOOP_STARTED, own.LOOP_STOPPED] * 2
+    assert types == [own.LOOP_LOADING, own.LOOP_STARTED, own.LOOP_STOPPED] * 2
 
 
 PAYING = '''

@@ -584,7 +584,8 @@ async def test_where_as_many_are_parked_as_may_be_no_event_is_taken_up(
     journal, life = full
     assert len(parked(journal)) == len(life.state.parked) == 3
     assert (outcomes(journal), life.loop.backlog > 0) == ([], True)
-    assert "3 turns are parked, and no more may be: no event is taken up until some are retried" in caplog.text
+    said = " ".join(record.getMessage() for record in caplog.get_records("setup"))
+    assert "3 turns are parked, and no more may be: no event is taken up until some are retried" in said
 
 
 async def test_an_answer_makes_room_and_what_ran_then_is_to_be_answered_first(
