@@ -45,14 +45,15 @@ def show_(goal: Id, config: Config = DEFAULT, *, json: AsJson = False) -> None:
     from orchestrator.doors import show
     from orchestrator.doors.goal_views import as_toml
     from orchestrator.doors.sessions import session
+    from orchestrator.explain.explanation import life
 
     async def work() -> None:
         async with session(config) as here:
-            version = here.control.goal(goal)
+            version, state = here.control.goal(goal), here.control.state
         if json:
             show.as_json(version)
             return
-        show.console.print(f"# {version.name}, at home in {version.home}{', paused' if version.paused else ''}")
+        show.console.print(f"# {version.name}, at home in {version.home}, {life(version, state)}")
         show.console.print(as_toml([version.goal]))
 
     run(work)

@@ -136,7 +136,8 @@ class Parking:
     async def park(self, position: int, *, reason: str, attempts: int, ended: bool = False) -> None:
         """Set the turn of an event aside until a person answers; `ended`: it ended the process."""
         record = self._journal.at(position)
-        if record is None or not record.body:  # its body may be gone by now, and with it what could be taken up again
+        if record is None or not record.body:
+            _log.error("event %d is gone from the journal, and with it what could be parked: %s", position, reason)
             return
         event, head = event_of(record), self._journal.head
         data = own.ParkedData(

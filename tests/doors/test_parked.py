@@ -1,5 +1,6 @@
 """A tool that ends the process of `mdl run`: its turn is parked, everything else goes on, and people answer."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ do = [{ tool = "deadly.strike", args = { id = "=event.id" } }]
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    place = Place(tmp_path / "place", NOTIFY + GREET + STRIKE)
+    return made(Place(tmp_path / "place", NOTIFY + GREET + STRIKE))
+
+
+def made(place: Place) -> Place:
     (place.folder / "deadly.py").write_text(MODULE, encoding="utf-8")
     return place
 
@@ -85,11 +89,33 @@ def shown(place: Place, position: int) -> None:
     assert "1 turns, see `mdl parked list`" in place.mdl("status")
 
 
+class Narrow(Place):
+    """A place whose loop takes up no more events while one turn is parked."""
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-c", NARROW, *words, "--config", str(self.file)]
+
+
+NARROW = """
+from orchestrator.doors.cli import main
+from orchestrator.loop import parking
+parking.MOST = 1
+main()
+"""
+
+
 @pytest.mark.timeout(90)
-def test_a_parked_turn_is_dropped_without_a_running_loop(place: Place) -> None:
+def test_a_parked_turn_is_dropped_without_a_running_loop_and_makes_room(tmp_path: Path) -> None:
+    place = made(Narrow(tmp_path / "place", NOTIFY + GREET + STRIKE))
     parked_in_three_lives(place)
     with place.running():
         place.happened(own.TURN_PARKED)
+        place.mdl("emit", "hello", "--data", '{"name": "you"}')
+        url = place.url()
+        until(lambda: httpx.get(f"{url}/healthz", trust_env=False).status_code == 503, "it waits for an answer")
+        assert httpx.get(f"{url}/healthz", trust_env=False).json()["status"] == "full"
+        assert "no event is taken up" in place.mdl("status")
+        assert "until then no event is taken up" in place.failed("doctor")
     place.mdl("parked", "retry", "7777", code=1)
     assert place.json("parked", "drop", "--by", "ann")[0]["answer"] == "dropped"
     assert place.json("parked", "list") == []
@@ -97,6 +123,7 @@ def test_a_parked_turn_is_dropped_without_a_running_loop(place: Place) -> None:
     with place.running():
         (outcome,) = place.happened(f"{own.ACTION}unknown")
         assert outcome.data["error"] == "ann dropped its turn"
+        assert place.told()[0].endswith("Hello, you")
     assert "ann dropped it" in place.mdl("why", "s")
 
 
