@@ -9,6 +9,7 @@ event it caused; one that never was taken ends its chain, since nobody knows its
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct, field
@@ -178,19 +179,21 @@ class Replay:
 
     async def _answered(self, event: Event, record: Record) -> None:
         """A turn was parked, or somebody answered: one that had not been made is not; retried, it is made anew."""
-        parked = event.type == own.TURN_PARKED
-        position = msgspec.convert(event.data, own.ParkedData).position if parked else target(record)
+        parked, position = event.type == own.TURN_PARKED, _meant(event, record)
         if position == record.position or not self._stretch.after < position <= self._stretch.through:
             return
-        made = [one.position for one in self._reader.caused_by(position) if one.kind == "turn"]
+        cause, made = self._reader.at(position), self._reader.caused_by(position)
+        turns = [one.position for one in made if one.kind == "turn"]
+        if cause is None or not cause.body:  # its turn is folded as it is recorded
+            return
         if parked:
             if waiting := self._at.waiting.pop(position, None):
                 self._at.ahead.settle(waiting.touches)
-            if not any(one < record.position for one in made):
+            if not any(one < record.position for one in turns):
                 self._at.parked.add(position)
-        elif any(one > record.position for one in made) and (again := self._reader.at(position)):
+        elif any(one > record.position for one in turns):
             self._at.parked.discard(position)
-            await self._orient(event_of(again), again)
+            await self._orient(event_of(cause), cause)
 
     async def _orient(self, event: Event, record: Record) -> None:
         state, position = self._at.state, record.position
@@ -369,6 +372,14 @@ class Replay:
             return "the goal was paused"
         self._recall.begin(event, record.position, self._goals.recorded)
         return await self._examining.examine(event, version)
+
+
+def _meant(event: Event, record: Record) -> int:
+    """The event whose turn was parked or is retried; that of the record itself where it says neither."""
+    if event.type == own.TURN_PARKED:
+        with suppress(msgspec.ValidationError):  # not made by this MDL
+            return msgspec.convert(event.data, own.ParkedData).position
+    return target(record)
 
 
 def _judged_at(turn: Turn) -> float:

@@ -532,6 +532,31 @@ async def test_an_approval_whose_cause_is_gone_is_named_and_is_no_difference(tmp
         )
 
 
+async def test_a_retried_turn_whose_event_is_gone_is_folded_and_is_no_difference(tmp_path: Path) -> None:
+    clock, refusing = ManualClock(START), Refusing("1")
+    async with SqliteJournal.open(tmp_path / "journal.db", clock=clock) as journal:
+        async with living(journal, Tools(act=echo), clock=clock, policies=(refusing, *POLICIES)) as life:
+            await set_goals(journal, goal())
+            await emit(journal, event("1"))
+            await life.idle()
+            ((at, parked),) = life.state.parked.items()
+            clock.advance(HOUR / 2)
+            refusing.ids.clear()
+            await emit(journal, own.answer_event(
+                own.TURN_RETRIED, at, parked=parked.record, by="ann", subject=None, at=clock.now()
+            ))  # fmt: skip
+            await life.idle()
+            clock.advance(HOUR * 0.9)
+            await until(lambda: life.state.cursor >= journal.head - 1)
+            await Retention(journal, keep=Keep(HOUR), clock=clock, snapshot=life.loop.snapshot).once()
+            await life.stop()
+        gone, (turn,) = journal.at(at), turns(journal)
+        assert gone is not None
+        assert (gone.body, turn.event) == (b"", at)
+        told = await replayed(journal)
+        assert (told.differences, told.replayed.parked, told.replayed.unable) == ([], 0, {})
+
+
 async def lived(journal: MemoryJournal, one: Goal, *ids: str) -> None:
     await set_goals(journal, one)
     async with living(journal, Tools(act=echo)) as life:
