@@ -9,7 +9,7 @@ MDLError
 │   ├── JournalBusy        somebody else owns it
 │   ├── JournalFull        the queue is full, or the disk; come back later
 │   ├── JournalBroken      the chain or the format does not hold
-│   └── BodyGone           the record is there, its body went with `[journal] keep`
+│   └── BodyGone           a record's body, or all of it, went with `[journal] keep`
 ├── CheckpointError        a signed checkpoint does not fit, cannot be made, or was not taken
 ├── SourceError            a source cannot be read
 │   ├── EventError         what came in is no event (has .status for HTTP)
@@ -64,7 +64,7 @@ class JournalBroken(JournalError):  # noqa: N818  a state, and the name people s
 
 
 class BodyGone(JournalError):  # noqa: N818  a state
-    """The record is there, but its body went with `[journal] keep`."""
+    """A record's body, or all of the record, went with `[journal] keep`."""
 
 
 class CheckpointError(MDLError):

@@ -97,7 +97,10 @@ class JournalSettings(_Table):
     max_backlog: int = Field(default=100_000, gt=0)
     """Events that may wait for their turn; beyond it sources are told to come back."""
     keep: Annotated[Keep | None, PlainValidator(_keep, json_schema_input_type=str)] = None
-    """Bodies older than this, or beyond this size, go, but those that are still needed; left out: all stay."""
+    """Bodies older than this, or beyond this size, go, but those that are still needed; left out: all stay.
+
+    Headers go when they are ten times as old, or take more than about a tenth of the size: the file is bounded.
+    """
     checkpoint: CheckpointSettings | None = None
 
 

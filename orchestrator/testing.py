@@ -86,6 +86,11 @@ class MemoryJournal:
         """Bodies up to here may be gone: none are, since memory ends with the process."""
         return 0
 
+    @property
+    def gone(self) -> int:
+        """Records up to here may be gone: none are."""
+        return 0
+
     def close(self) -> None:
         """Refuse what comes, end the followers."""
         self._closed = True

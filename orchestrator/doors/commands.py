@@ -185,7 +185,8 @@ def status(config: Config = DEFAULT, *, json: AsJson = False) -> None:
                 if live
                 else "does not run; `mdl run` starts it",
                 "journal": f"{found.journal['path']}, {found.journal['head']} records, {found.journal['bytes']:,} bytes"
-                + f"; bodies up to #{found.journal['trimmed']} are gone" * bool(found.journal["trimmed"]),
+                + f"; bodies up to #{found.journal['trimmed']} are gone" * bool(found.journal["trimmed"])
+                + f", records up to #{found.journal['gone']}" * bool(found.journal["gone"]),
                 "events": found.counts["events"],
                 "turns": found.counts["turns"],
                 "actions": ", ".join(

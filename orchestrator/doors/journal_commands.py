@@ -43,13 +43,14 @@ def verify(
         compared = _compared(settings, against, key) if against else None
     well = compared is None or not compared.findings
     if json:
-        facts = {"verified": well, "records": found.records, "first": found.first, "last": found.last}
-        show.as_json({**facts, "head": found.head, **({"against": compared} if compared else {})})
+        facts = {"verified": well, **{name: getattr(found, name) for name in found.__struct_fields__}}
+        show.as_json({**facts, **({"against": compared} if compared else {})})
     else:
         if well:
             show.console.print(
                 f"{found.records} records, {found.first} to {found.last}: the chain holds. Head {found.head}"
             )
+            _show_gone(found)
         if compared is not None:
             _show(compared)
     if not well:
@@ -72,11 +73,23 @@ def _compared(settings: "Settings", files: Sequence[Path], keys: Sequence[str] |
         return compare(reader, files, believed or [public_text(signing_key(path, given).public_key())])
 
 
+def _show_gone(found: "Verified") -> None:
+    from orchestrator.doors import show
+
+    if found.gone:
+        show.console.print(
+            f"{found.gone} of #2 to #{found.unbroken - 1} are gone, as `[journal] keep` says; the chain verifies from "
+            f"#{found.unbroken} on."
+        )
+
+
 def _show(compared: "Comparison") -> None:
     from orchestrator.doors import show
 
     if not compared.findings:
         show.console.print(f"{compared.fit} checkpoints fit, the last at #{compared.through}.")
+        if compared.gone:
+            show.console.print(f"Of {compared.gone} nothing can be said: their records are gone.")
     for finding in compared.findings:
         more = f" (and {finding.lines - 1} more)" if finding.lines > 1 else ""
         print(show.plain(f"mdl: {finding.file}:{finding.line}: {finding.text}{more}"), file=sys.stderr)

@@ -3,7 +3,7 @@
 from orchestrator.errors import BodyGone
 from orchestrator.journal.journal import Reader
 from orchestrator.journal.projections import fold
-from orchestrator.journal.snapshots import load
+from orchestrator.journal.snapshots import following, load
 from orchestrator.journal.state import State
 
 _BATCH = 1024
@@ -22,7 +22,7 @@ class Mirror:
         if self._state is None:
             self._state = load(self._reader)
         try:
-            while records := self._reader.read(after=self._state.position, limit=_BATCH):
+            while records := following(self._reader, after=self._state.position, limit=_BATCH):
                 for record in records:
                     fold(self._state, record)
         except BodyGone:  # trimmed further than it was read here

@@ -258,6 +258,7 @@ class Session:
                 "head": self.reader.head,
                 "cursor": self.control.state.cursor,
                 "trimmed": self.reader.trimmed,
+                "gone": self.reader.gone,
                 "bytes": self.settings.path(self.settings.journal.path).stat().st_size,
             },
             counts={"events": found.events, "turns": found.turns, **found.actions},

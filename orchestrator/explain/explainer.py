@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import msgspec
 
 from orchestrator.clock import utc
-from orchestrator.errors import MDLError
+from orchestrator.errors import BodyGone, MDLError
 from orchestrator.explain.explanation import (
     Explanation,
     Node,
@@ -19,6 +19,7 @@ from orchestrator.explain.explanation import (
     event_node,
     gone_node,
     life,
+    lost_node,
     touch_node,
 )
 from orchestrator.journal import own
@@ -54,6 +55,7 @@ class Explainer:
 
         Raises:
             MDLError: nothing in the journal has this id, or several have.
+            BodyGone: the record at this position is gone.
         """
         if text in self._state.versions:
             return Explanation(await self._goal(text))
@@ -67,14 +69,14 @@ class Explainer:
 
     async def _asked_action(self, action: str, record: Record) -> Explanation:
         made = self._outcome(action) or record
-        data = msgspec.convert(event_of(made).data, own.ActionData)
-        cause = self._reader.at(data.event) or record
-        self._caused = self._look_ahead(cause.position)
-        judgements = [j for turn in self._turns(cause.position) for j in turn.judgements if j.action == action]
+        data = _action_of(made)
+        cause = self._reader.at(data.event)
+        self._caused = self._look_ahead(data.event)
+        judgements = [j for turn in self._turns(data.event) for j in turn.judgements if j.action == action]
         planned = Action(id=action, goal=data.goal, step=data.step, tool=data.tool, arguments=data.arguments)
         node = await self._action(planned, judgements[0] if judgements else None, 0)
-        if not cause.body:
-            return Explanation(node, [gone_node(cause)])
+        if cause is None or not cause.body:
+            return Explanation(node, [gone_node(cause) if cause else lost_node(f"#{data.event}")])
         above = [*self._because(event_of(cause)), event_node(cause, event_of(cause))]
         return Explanation(node, [*above, *self._goal_of(action, cause.position)])
 
@@ -108,7 +110,7 @@ class Explainer:
             several = ", ".join(f"#{record.position} {id_}" for (_, id_), record in sorted(meant.items())[:_LISTED])
             raise MDLError(f"`{text}` may be {several}{' …' * (len(meant) > _LISTED)}; say which by its #position")
         trimmed = self._reader.trimmed
-        gone = f" (ids up to #{trimmed} are forgotten, positions are not)" if trimmed else ""
+        gone = f" (ids up to #{trimmed} are forgotten; ask by #position)" if trimmed else ""
         raise MDLError(
             f"nothing in the journal is called `{text}`{gone}; "
             "`mdl tail` lists events and actions, `mdl goal list` goals"
@@ -116,12 +118,20 @@ class Explainer:
 
     def _at(self, text: str) -> Record | None:
         place = text.removeprefix("#")
-        record = self._reader.at(int(place)) if place.isdecimal() and place.isascii() else None
+        if not (place.isdecimal() and place.isascii()):
+            return None
+        record = self._at_position(int(place))
         if record is None or record.kind == "event":
             return record
-        if (cause := self._reader.at(record.cause)) is None:
+        if (cause := self._at_position(record.cause)) is None:
             raise MDLError(f"#{record.position} is the loop's own mark of how far it has come; ask about an event")
         return cause
+
+    def _at_position(self, position: int) -> Record | None:
+        record = self._reader.at(position)
+        if record is None and 0 < position <= self._reader.gone:
+            raise BodyGone(lost_node(f"#{position}").text)
+        return record
 
     def _because(self, event: Event) -> list[Node]:
         chain: list[Node] = []
@@ -129,14 +139,13 @@ class Explainer:
             made = self._outcome(event.causationid)
             if made is None:
                 break
-            data = msgspec.convert(event_of(made).data, own.ActionData)
-            if event.type in own.APPROVAL_VERDICTS:
-                data = self._asked_for(event.causationid) or data
-            cause = self._reader.at(data.event)
-            if cause is None:
+            data = self._asked_for(event.causationid) if event.type in own.APPROVAL_VERDICTS else _action_of(made)
+            if data is None:
+                chain.append(lost_node("what a person was asked"))
                 break
-            if not cause.body:
-                chain += [action_node(data), gone_node(cause)]
+            cause = self._reader.at(data.event)
+            if cause is None or not cause.body:
+                chain += [action_node(data), gone_node(cause) if cause else lost_node(f"#{data.event}")]
                 break
             event = event_of(cause)
             chain += [action_node(data), event_node(cause, event)]
@@ -144,7 +153,7 @@ class Explainer:
 
     def _asked_for(self, action: str) -> own.ActionData | None:
         asked = [r for r in self._reader.find(action) if r.type == own.APPROVAL_REQUESTED and r.body]
-        return msgspec.convert(event_of(asked[0]).data, own.ActionData) if asked else None
+        return _action_of(asked[0]) if asked else None
 
     def _outcome(self, action: str) -> Record | None:
         named = [record for record in self._reader.find(action) if record.body]
@@ -211,7 +220,7 @@ class Explainer:
     async def _action(self, action: Action, judgement: Judgement | None, depth: int) -> Node:
         made = self._outcome(action.id)
         if made is not None:
-            node = action_node(msgspec.convert(event_of(made).data, own.ActionData), judgement)
+            node = action_node(_action_of(made), judgement)
         else:
             node = Node(kind="action", id=action.id, text=f"{action.tool} was not reached", state="not")
             if action.id in self._state.open and self._state.open[action.id].event in self._state.parked:
@@ -307,6 +316,10 @@ class Explainer:
         return data.goal and GoalVersion(
             goal=data.goal, version=data.version, home=data.home, position=made.position, paused=last == own.GOAL_PAUSED
         )
+
+
+def _action_of(record: Record) -> own.ActionData:
+    return msgspec.convert(event_of(record).data, own.ActionData)
 
 
 def _meant(record: Record) -> tuple[str, str]:

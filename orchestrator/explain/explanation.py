@@ -46,6 +46,11 @@ def gone_node(record: Record) -> Node:
     return Node(kind=record.kind, id=record.id, position=record.position, text=text, state="not", facts=facts)
 
 
+def lost_node(what: str) -> Node:
+    """What is gone with its header, such as `#12`."""
+    return Node(kind="record", text=f"{what} is gone, as `[journal] keep` says", state="not")
+
+
 def action_node(data: ActionData, judgement: Judgement | None = None) -> Node:
     """An action and what became of it."""
     arguments = ", ".join(f"{name}={_short(value)}" for name, value in data.arguments.items())

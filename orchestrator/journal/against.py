@@ -1,6 +1,7 @@
 """Holds a journal against checkpoints that were kept elsewhere: finds a cut tail, a whole rewrite, a forgery.
 
-The chain itself is `verify`'s to check; only what both find well is well.
+The chain itself is `verify`'s to check; only what both find well is well. Of a record that is gone with its hash, as
+`[journal] keep` says, nothing can be said; if so of every checkpoint, that is a finding as well.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +12,9 @@ from msgspec import Struct
 
 from orchestrator.errors import CheckpointError
 from orchestrator.journal.checkpoint import Checkpoint, check, read
-from orchestrator.journal.journal import Reader
+from orchestrator.journal.reader import SqliteReader
+
+_GONE = "gone"
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -26,20 +29,25 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class Comparison(Struct, frozen=True):
-    """How many checkpoints fit, the highest position one of them covers, and what does not fit."""
+    """How many checkpoints fit, the highest position one of them covers, and what does not fit.
+
+    Of `gone` checkpoints nothing can be said: their records are gone.
+    """
 
     fit: int
     through: int
     findings: list[Finding]
+    gone: int = 0
 
 
-def compare(reader: Reader, files: Sequence[Path], keys: Sequence[str]) -> Comparison:
+def compare(reader: SqliteReader, files: Sequence[Path], keys: Sequence[str]) -> Comparison:
     """Hold a journal against the checkpoints in files, believing these public keys.
 
     Raises:
         CheckpointError: a file cannot be read, or holds nothing.
     """
     through, fit, found = 0, 0, dict[tuple[str, str], Finding]()
+    gone: Finding | None = None
     for file in files:
         for number, line in _lines(file):
             position, fault, text = _look(reader, line, keys)
@@ -47,12 +55,16 @@ def compare(reader: Reader, files: Sequence[Path], keys: Sequence[str]) -> Compa
                 fit, through = fit + 1, max(through, position)
                 continue
             one = Finding(fault=fault, file=str(file), line=number, position=position, text=text)
+            if fault == _GONE:
+                gone = _joined(gone, one) if gone else one
+                continue
             known = found.get((str(file), fault))
             found[str(file), fault] = _joined(known, one) if known else one
-    return Comparison(fit, through, list(found.values()))
+    findings = [*found.values()] if fit or found or gone is None else [gone]
+    return Comparison(fit, through, findings, gone.lines if gone else 0)
 
 
-def _look(reader: Reader, line: bytes, keys: Iterable[str]) -> tuple[int, str, str]:
+def _look(reader: SqliteReader, line: bytes, keys: Iterable[str]) -> tuple[int, str, str]:
     """Position, fault and sentence; no fault where the checkpoint fits."""
     try:
         checkpoint = read(line)
@@ -65,16 +77,18 @@ def _look(reader: Reader, line: bytes, keys: Iterable[str]) -> tuple[int, str, s
     return (checkpoint.position, *_fault(reader, checkpoint))
 
 
-def _fault(reader: Reader, checkpoint: Checkpoint) -> tuple[str, str]:
+def _fault(reader: SqliteReader, checkpoint: Checkpoint) -> tuple[str, str]:
     place, when = checkpoint.position, f"{checkpoint.time:.19} UTC"
-    first, record = reader.at(1), reader.at(place)
-    if first is None or record is None:
+    first, hash_ = reader.at(1), reader.hash_at(place)
+    if first is None or place > reader.head:
         return "cut", f"the journal ends at #{reader.head}, but on {when} it held #{place}: its tail was cut off"
     if first.hash.hex() != checkpoint.journal:
         return "rewritten", (
             f"the journal begins with another record than on {when}: it was rewritten from #1 on, or is another journal"
         )
-    if record.hash.hex() != checkpoint.hash:
+    if hash_ is None:
+        return _GONE, f"#{place} is gone, as `[journal] keep` says; what it was on {when} cannot be said any more"
+    if hash_.hex() != checkpoint.hash:
         return "rewritten", f"#{place} has another hash than on {when}: it, or what stands before it, was rewritten"
     return "", ""
 

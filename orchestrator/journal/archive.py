@@ -1,9 +1,9 @@
 """A journal as JSON Lines, out and in again: every record with digest, salt and hash, so that the chain goes along.
 
 The first line says what it is, the last one how many records there are, the head, the sources' positions and the
-snapshot. Hashes are hex, other bytes base64. Bodies stand in it as the JSON they are (`body`), or, where that would
-not keep them to the byte, as `base64`. What comes in is checked record by record, and becomes a journal only when all
-of it holds.
+snapshot. Where records are gone, a line says so. Hashes are hex, other bytes base64. Bodies stand in it as the JSON
+they are (`body`), or, where that would not keep them to the byte, as `base64`. What comes in is checked record by
+record, and becomes a journal only when all of it holds.
 """
 
 import sqlite3
@@ -18,11 +18,12 @@ from msgspec import Raw, Struct
 from orchestrator.errors import JournalBroken, JournalError
 from orchestrator.journal import chain
 from orchestrator.journal.backup import Advance, new_file
+from orchestrator.journal.gaps import Gap, behind, put
 from orchestrator.journal.lock import owned
 from orchestrator.journal.reader import SHORTEST_PREFIX, checksum
 from orchestrator.journal.schema import PREFIX, SEGMENT_BITS, open_to_read, open_to_write
 
-_VERSION = 1
+_VERSION = 2  # 1 had no gaps
 _STEP = 1000
 _COLUMNS = "position, at, kind, type, key, id, source, cause, digest, hash, salt, body"
 _ALL = f"SELECT {_COLUMNS} FROM records ORDER BY position"  # noqa: S608  constants only
@@ -55,6 +56,12 @@ class _Line(Struct, forbid_unknown_fields=True, omit_defaults=True, tag_field="l
         return self.base64 if self.base64 is not None else bytes(self.body) or None
 
 
+class _Gap(Struct, forbid_unknown_fields=True, tag_field="line", tag="gap"):
+    first: int
+    last: int
+    hash: str
+
+
 class _End(Struct, forbid_unknown_fields=True, tag_field="line", tag="end"):
     records: int
     head: str
@@ -64,7 +71,8 @@ class _End(Struct, forbid_unknown_fields=True, tag_field="line", tag="end"):
     spared: list[int] = []
 
 
-_lines = msgspec.json.Decoder(_Head | _Line | _End)
+_AnyLine = _Head | _Line | _Gap | _End
+_lines = msgspec.json.Decoder(_AnyLine)
 _raw = msgspec.json.Decoder(Raw)
 
 
@@ -92,10 +100,12 @@ def write(journal: Path, out: BinaryIO, *, progress: Advance | None = None) -> i
 def _write(connection: sqlite3.Connection, out: BinaryIO, progress: Advance | None) -> int:
     (total,) = connection.execute("SELECT count(*) FROM records").fetchone()
     out.write(_encode(_Head(_VERSION, total)) + b"\n")
-    done, head = 0, chain.GENESIS
+    done, place, head = 0, 0, chain.GENESIS
     for done, row in enumerate(connection.execute(_ALL), 1):
+        if row[0] > place + 1 and (gap := behind(connection, place)) is not None:
+            out.write(_encode(_Gap(gap.first, gap.last, gap.hash.hex())) + b"\n")
         out.write(_encode(_line(row)) + b"\n")
-        head = row[9]
+        place, head = row[0], row[9]
         if progress is not None and (done % _STEP == 0 or done == total):
             progress(done, total)
     sources = dict(connection.execute("SELECT uri, position FROM sources ORDER BY uri"))
@@ -145,7 +155,7 @@ def read(lines: Iterable[bytes], journal: Path, *, progress: Advance | None = No
         return done
 
 
-def _decoded(lines: Iterable[bytes]) -> Iterator[tuple[int, _Head | _Line | _End]]:
+def _decoded(lines: Iterable[bytes]) -> Iterator[tuple[int, _AnyLine]]:
     for number, line in enumerate(lines, 1):
         try:
             yield number, _lines.decode(line)
@@ -153,29 +163,82 @@ def _decoded(lines: Iterable[bytes]) -> Iterator[tuple[int, _Head | _Line | _End
             raise JournalBroken(f"line {number} is none of an exported journal: {error}; nothing was made") from error
 
 
-def _read(
-    connection: sqlite3.Connection, lines: Iterator[tuple[int, _Head | _Line | _End]], progress: Advance | None
-) -> int:
+def _read(connection: sqlite3.Connection, lines: Iterator[tuple[int, _AnyLine]], progress: Advance | None) -> int:
     _, first = next(lines, (0, None))
-    if not isinstance(first, _Head) or first.version != _VERSION:
+    if not isinstance(first, _Head) or not 1 <= first.version <= _VERSION:
         raise JournalBroken("this begins as no exported journal of this version; `mdl journal export` writes one")
-    done, previous = 0, chain.GENESIS
+    taken = _Taken(connection)
     for number, line in lines:
         if isinstance(line, _End):
-            _end(connection, line, done=done, head=previous)
-            return done
-        if isinstance(line, _Head) or line.position != done + 1:
-            raise JournalBroken(f"line {number} is not record {done + 1}; lines are missing or moved; nothing was made")
-        if (fault := _fault(line, previous)) is not None:
-            raise JournalBroken(f"line {number}: record {line.position} does not hold: {fault}; nothing was made")
-        _store(connection, line)
-        done, previous = done + 1, bytes.fromhex(line.hash)
-        if done % _STEP == 0:
+            taken.end(line)
+            return taken.records
+        taken.take(line, number)
+        if taken.records % _STEP == 0:
             connection.execute("COMMIT")
             connection.execute("BEGIN")
-        if progress is not None and (done % _STEP == 0 or done == first.records):
-            progress(done, first.records)
-    raise JournalBroken(f"the lines end behind record {done} of {first.records}; the rest is missing; nothing was made")
+        if progress is not None and (taken.records % _STEP == 0 or taken.records == first.records):
+            progress(taken.records, first.records)
+    raise JournalBroken(
+        f"the lines end behind record {taken.records} of {first.records}; the rest is missing; nothing was made"
+    )
+
+
+class _Taken:
+    """What was taken in: how many `records`, the last position with one, and the hash to go on from.
+
+    gone: the last position of a gap.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.records: int = 0
+        self.place: int = 0
+        self.gone: int = 0
+        self.previous = chain.GENESIS
+
+    def take(self, line: _AnyLine, number: int) -> None:
+        """Take a record or a gap in.
+
+        Raises:
+            JournalBroken: it is not what has to come next, or does not hold.
+        """
+        reached = max(self.place, self.gone)
+        match line:
+            case _Gap() if 1 < line.first == self.place + 1 <= line.last and reached == self.place:
+                self.gone, self.previous = line.last, _hash(line, number)
+                put(self._connection, Gap(line.first, line.last, self.previous))
+            case _Line() if line.position == reached + 1:
+                if (fault := _fault(line, self.previous)) is not None:
+                    raise JournalBroken(
+                        f"line {number}: record {line.position} does not hold: {fault}; nothing was made"
+                    )
+                _store(self._connection, line)
+                self.records, self.place, self.previous = self.records + 1, line.position, bytes.fromhex(line.hash)
+            case _:
+                raise JournalBroken(
+                    f"line {number} is not record {reached + 1}; lines are missing or moved; nothing was made"
+                )
+
+    def end(self, end: _End) -> None:
+        """Take in what stands beside the records.
+
+        Raises:
+            JournalBroken: it does not fit them.
+        """
+        if (end.records, end.head) != (self.records, self.previous.hex()) or self.gone > self.place:
+            raise JournalBroken(f"the last line tells of {end.records} records and another head; nothing was made")
+        if self.gone > (end.trimmed[0] if end.trimmed else 0):
+            raise JournalBroken(
+                f"records up to #{self.gone} are gone, which `[journal] keep` did not let go; nothing was made"
+            )
+        _beside(self._connection, end)
+
+
+def _hash(gap: _Gap, number: int) -> bytes:
+    try:
+        return bytes.fromhex(gap.hash)
+    except ValueError as error:
+        raise JournalBroken(f"line {number} is none of an exported journal: {error}; nothing was made") from error
 
 
 def _fault(line: _Line, previous: bytes) -> str | None:
@@ -210,9 +273,7 @@ def _store(connection: sqlite3.Connection, line: _Line) -> None:
         connection.execute("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)", (line.id, scope, line.position))
 
 
-def _end(connection: sqlite3.Connection, end: _End, *, done: int, head: bytes) -> None:
-    if (end.records, end.head) != (done, head.hex()):
-        raise JournalBroken(f"the last line tells of {end.records} records and another head; nothing was made")
+def _beside(connection: sqlite3.Connection, end: _End) -> None:
     connection.executemany("INSERT INTO sources VALUES (?, ?)", end.sources.items())
     if end.snapshot is not None:
         position, body = end.snapshot
@@ -228,5 +289,5 @@ def _end(connection: sqlite3.Connection, end: _End, *, done: int, head: bytes) -
 def _forget(connection: sqlite3.Connection, through: int) -> None:
     """Ids that the exported journal did not have any more."""
     gone = "SELECT position FROM records WHERE position <= ? AND body IS NULL"
-    connection.execute(f"DELETE FROM ids WHERE position IN ({gone})", (through,))  # noqa: S608  constants only
-    connection.execute("DELETE FROM actions WHERE segment < ?", (through >> SEGMENT_BITS,))
+    for table in ("ids", "actions"):
+        connection.execute(f"DELETE FROM {table} WHERE position IN ({gone})", (through,))  # noqa: S608  constants only

@@ -19,12 +19,17 @@ class Reader(Protocol):
         """The position up to which bodies and ids may be gone; 0 when all are there."""
         ...
 
+    @property
+    def gone(self) -> int:
+        """The position up to which whole records may be gone; 0 when all are there."""
+        ...
+
     def read(self, *, after: int = 0, limit: int = 256, kind: str | None = None) -> list[Record]:
-        """Records with a position above `after`, in order, at most `limit`."""
+        """Records with a position above `after`, in order, at most `limit`; those that are gone are left out."""
         ...
 
     def at(self, position: int) -> Record | None:
-        """The record at a position."""
+        """The record at a position; None where there is none, or none any more."""
         ...
 
     def find(self, id: str) -> list[Record]:  # noqa: A002  the record's own word

@@ -78,6 +78,17 @@ class SqliteReader:
         rows = self._rows("SELECT through FROM trimmed")
         return int(rows[0][0]) if rows else 0
 
+    @property
+    def gone(self) -> int:
+        """The position up to which whole records may be gone; 0 when all are there."""
+        return int(self._rows("SELECT coalesce(max(last), 0) FROM gaps")[0][0])
+
+    def hash_at(self, position: int) -> bytes | None:
+        """The hash of the record at a position; None where it is gone together with its record."""
+        asked = "SELECT hash FROM records WHERE position = ?1 UNION ALL SELECT hash FROM gaps WHERE last = ?1"
+        rows = self._rows(asked, position)
+        return rows[0][0] if rows else None
+
     def pages(self) -> Pages:
         """How large the file is, and how much of it is free."""
         size, count, free, mode = (self._rows(f"PRAGMA {word}")[0][0] for word in _PAGES)

@@ -1,8 +1,11 @@
 """What a journal keeps: bodies, salts and ids go once they are older than so long, or more than so many bytes.
 
-Never those that somebody still needs: events that are not finished, open actions, approvals and wants with the turns
-they belong to, changes of goals. First the projection is stored twice, then what it was folded from goes, in steps so
-small that those who append hardly wait for them.
+Headers stay ten times as long; with a size, one for every 2,000 bytes of it, which is about a tenth, or fewer where the
+file is too large without its bodies. So the file is bounded, however much goes through it.
+
+Never those that somebody still needs: events that are not finished, open actions, approvals, wants and parked turns
+with what they belong to, the goals in force. First the projection is stored twice, then what it was folded from goes,
+in steps so small that those who append hardly wait for them.
 """
 
 import asyncio
@@ -16,7 +19,7 @@ from msgspec import Struct
 from orchestrator.clock import Clock
 from orchestrator.errors import JournalError
 from orchestrator.journal import own, trimming
-from orchestrator.journal.drafts import event_of
+from orchestrator.journal.drafts import event_of, turn_of
 from orchestrator.journal.journal import Reader
 from orchestrator.journal.snapshots import unpack
 from orchestrator.journal.sqlite import SqliteJournal
@@ -32,6 +35,8 @@ SNAPSHOT_PAUSE = 60.0
 """Seconds between two snapshots that are taken for this alone."""
 
 _STEP, _PAGES, _WRITTEN = 256, 64, 512 * 1024  # records and pages of a step; bytes it writes, about
+_TIMES = 10  # as long as bodies stay headers, and of a size they have this part
+_HEADER = 200  # bytes a record takes without its body, about
 _SPARE = 1024  # free pages that stay in the file, or a tenth of it: what comes next needs them again
 
 
@@ -70,6 +75,7 @@ class Retention:
             if self._plan.through <= self._journal.trimmed and not await self._make_plan():
                 break
             await self._trim(min(target, self._plan.through))
+        await self._cut()
         await self._give_back()
 
     async def _trim(self, limit: int) -> None:
@@ -77,6 +83,19 @@ class Retention:
         while through < limit and not self._fits():
             after, through = through, min(through + _STEP, limit)
             await self._step(partial(trimming.trim, after=after, through=through, needed=self._plan.needed))
+
+    async def _cut(self) -> None:
+        through = self._journal.gone
+        while through < (limit := self._bare()):
+            after, through = through, min(through + _STEP, limit)
+            await self._step(partial(trimming.cut, after=after, through=through))
+
+    def _bare(self) -> int:
+        """The position up to which headers may go where the body is gone."""
+        trimmed = self._journal.trimmed
+        if self._keep.seconds is not None:
+            return min(trimmed, position_at(self._journal, self._clock.now() - _TIMES * self._keep.seconds))
+        return trimmed - (self._keep.bytes or 0) // (_TIMES * _HEADER) if self._fits() else trimmed
 
     def _target(self) -> int:
         """The position up to which bodies should go, whoever needs them."""
@@ -129,8 +148,10 @@ class Retention:
 def needed(reader: Reader, state: State) -> set[int]:
     """Positions of records whose bodies a projection's open actions, approvals, wants and parked turns go back to."""
     events = {one.event for one in state.open.values()} | {one.event for one in state.wants.values()}
-    events |= state.parked.keys() | state.retried.keys()
     found: set[int] = set()
+    for position in state.parked.keys() | state.retried.keys():
+        events.add(position)
+        found.update(_done(reader, position))
     for action, pending in state.pending.items():
         events.add(pending.data.event)
         found.update(record.position for record in reader.find(_request(action)))
@@ -151,6 +172,14 @@ def _around(reader: Reader, position: int) -> Iterator[int]:
             return
         yield asked[0].position
         position = int(event_of(asked[0]).data["event"])
+
+
+def _done(reader: Reader, position: int) -> Iterator[int]:
+    """What became of the actions of an event's turn: whoever takes it up again does none of them twice."""
+    for record in reader.caused_by(position):
+        if record.kind == "turn" and record.body:
+            for action in (action for decision in turn_of(record).decisions for action in decision.actions):
+                yield from (one.position for one in reader.find(action.id))
 
 
 def _request(action: str) -> str:

@@ -47,6 +47,13 @@ STEPS: tuple[tuple[str, ...], ...] = (
             checksum BLOB NOT NULL, body BLOB NOT NULL)""",
         "CREATE TABLE spared (position INTEGER PRIMARY KEY)",
     ),
+    (
+        # Records `first` to `last` are gone, header and all; the chain goes on from `hash`, which was the last one's.
+        "CREATE TABLE gaps (first INTEGER PRIMARY KEY, last INTEGER NOT NULL UNIQUE, hash BLOB NOT NULL)",
+        # Goal changes go too from now on: `spared` is whatever still has its body.
+        """INSERT OR IGNORE INTO spared
+            SELECT position FROM records WHERE position <= (SELECT through FROM trimmed) AND body IS NOT NULL""",
+    ),
 )
 """Step N brings a file from format N to N + 1; step 0 makes a new one. Steps are added, never changed."""
 

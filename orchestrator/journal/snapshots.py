@@ -10,6 +10,7 @@ from orchestrator.errors import BodyGone, JournalBroken
 from orchestrator.journal.journal import Reader
 from orchestrator.journal.projections import fold
 from orchestrator.journal.state import State
+from orchestrator.types import Record
 
 _TRIES = 3
 _FORMAT = 3  # raised whenever folding changes what it makes of a record
@@ -33,13 +34,25 @@ def load(reader: Reader, *, batch: int = 1024) -> State:
 
 def _load(reader: Reader, batch: int) -> State:
     state, ahead = restore(reader)
-    while records := reader.read(after=state.position, limit=batch):
+    while records := following(reader, after=state.position, limit=batch):
         for record in records:
             if record.position in ahead:
                 state.position = record.position
             else:
                 fold(state, record)
     return state
+
+
+def following(reader: Reader, *, after: int, limit: int) -> list[Record]:
+    """Records behind a position, to be folded: none left out.
+
+    Raises:
+        BodyGone: some went meanwhile with `[journal] keep`; what they did is in the projection stored before.
+    """
+    records = reader.read(after=after, limit=limit)
+    if reader.trimmed > after:  # asked afterwards, so that nothing goes in between
+        raise BodyGone(f"records behind #{after} are gone, as `[journal] keep` says")
+    return records
 
 
 def pack(state: State, ahead: Iterable[int]) -> bytes:

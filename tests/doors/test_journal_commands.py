@@ -146,6 +146,15 @@ def test_a_journal_lets_go_of_what_is_older_than_it_keeps(tmp_path: Path) -> Non
         place.mdl("tail", "-n", "100")
         place.mdl("tail", "-n", "100", "--json")
         assert place.json("goal", "list")[0]["fired"] == 1
+        until(lambda: place.json("status")["journal"]["gone"] >= position, "the header is gone as well")
+        assert (
+            f", records up to #{position}" in place.mdl("status") or place.json("status")["journal"]["gone"] > position
+        )
+        assert f"mdl: #{position} is gone, as `[journal] keep` says" in place.mdl("why", f"#{position}", code=3)
+        assert "are gone, as `[journal] keep` says; the chain verifies from #" in place.mdl("verify")
+        verified = place.json("verify")
+        assert verified["records"] + verified["gone"] == verified["last"]
+        assert place.json("goal", "list")[0]["fired"] == 1
     sizes = place.json("journal", "compact")
     assert sizes["after"] <= sizes["before"]
     assert " bytes now." in place.mdl("journal", "compact")

@@ -102,6 +102,20 @@ def test_a_kill_at_any_moment_leaves_one_format_or_the_other(old: Path) -> None:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+def test_goal_changes_that_an_older_mdl_spared_without_a_word_are_named(old: Path) -> None:
+    with closing(sqlite3.connect(old, isolation_level=None)) as db:
+        for statement in [*STEPS[1], *STEPS[2], "PRAGMA user_version = 3"]:
+            db.execute(statement)
+        db.execute("INSERT INTO trimmed VALUES (1, 20, 20, x'', x'')")
+        db.execute("UPDATE records SET salt = NULL, body = NULL WHERE position <= 20 AND type NOT LIKE '%goal%'")
+    open_to_write(old).close()
+    with closing(sqlite3.connect(old)) as db:
+        spared = db.execute("SELECT type FROM records WHERE position IN (SELECT position FROM spared)").fetchall()
+        assert (len(spared), {type_ for (type_,) in spared}) == (3, {own.GOAL_SET})
+        assert db.execute("SELECT * FROM gaps").fetchall() == []
+    assert verify(old).records == HEAD
+
+
 def test_a_copy_of_an_old_file_is_restored_in_this_format(old: Path, tmp_path: Path) -> None:
     path = tmp_path / "restored" / "journal.db"
     assert restore(old, path).records == HEAD

@@ -3,8 +3,7 @@
 import asyncio
 import io
 import sqlite3
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,18 +15,16 @@ from orchestrator.journal import own, retention
 from orchestrator.journal.archive import read, write
 from orchestrator.journal.drafts import event_of
 from orchestrator.journal.reader import SqliteReader
-from orchestrator.journal.retention import Retention
 from orchestrator.journal.snapshots import load
 from orchestrator.journal.sqlite import SqliteJournal
-from orchestrator.journal.state import State
 from orchestrator.journal.verify import verify
 from orchestrator.settings import Keep
 from orchestrator.testing import ManualClock
-from orchestrator.types import Event, GoalVersion, Record, Want, Window
+from orchestrator.types import Event, GoalVersion, Json, Want
+from tests.journal.keeping import DAY, GOALS, found, gone, idle, kept, outcomes_left, same, size
 from tests.loops import (
     START,
     Held,
-    Life,
     Tools,
     answer,
     call,
@@ -35,18 +32,9 @@ from tests.loops import (
     emit,
     event,
     goal,
-    living,
-    outcomes,
     plain,
     set_goals,
     until,
-)
-
-DAY = 86_400.0
-GOALS = (
-    goal("does"),
-    goal("asks", on="shop.refund", do=(call("t.ask"),), approve=("t.ask",)),
-    goal("counts", on="shop.login", window=Window(count=3, within="99d")),
 )
 
 
@@ -58,54 +46,6 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "journal.db"
-
-
-def tools() -> Tools:
-    return Tools(act=echo, ask=echo)
-
-
-@asynccontextmanager
-async def kept(
-    path: Path, clock: ManualClock, *, keep: Keep | None = None, use: Tools | None = None, stop: bool = True
-) -> AsyncGenerator[tuple[SqliteJournal, Life, Retention]]:
-    """A loop that runs, and what keeps its journal, to two days unless told otherwise."""
-    async with SqliteJournal.open(path, clock=clock) as journal, living(journal, use or tools(), clock=clock) as life:
-        yield (
-            journal,
-            life,
-            Retention(journal, keep=keep or Keep(2 * DAY), clock=clock, snapshot=life.loop.snapshot),
-        )
-        if stop:  # else it crashes
-            await life.stop()
-
-
-async def idle(life: Life, journal: SqliteJournal) -> None:
-    """All is done, and the cursor that says so is in the journal."""
-    await life.idle()
-    last = journal.read(after=journal.head - 1000, limit=1000, kind="event")[-1].position
-    await until(lambda: life.state.cursor >= last)
-
-
-def size(path: Path) -> int:
-    return path.stat().st_size
-
-
-def gone(path: Path) -> set[int]:
-    with SqliteReader(path) as reader:
-        return {record.position for record in reader.read(limit=100_000) if not record.body}
-
-
-def same(path: Path, state: State) -> None:
-    """The chain holds, and the projection is what it was, from the snapshot and from what stands for the gone."""
-    verify(path)
-    with SqliteReader(path) as reader:
-        assert plain(load(reader)) == plain(state)
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        saved = connection.execute("SELECT * FROM snapshots").fetchall()
-        connection.execute("DELETE FROM snapshots")
-        with SqliteReader(path) as reader:
-            assert plain(load(reader)) == plain(state)
-        connection.executemany("INSERT INTO snapshots VALUES (?, ?, ?, ?)", saved)
 
 
 async def test_what_is_old_goes_and_what_was_folded_from_it_stays(path: Path) -> None:
@@ -131,17 +71,6 @@ async def test_what_is_old_goes_and_what_was_folded_from_it_stays(path: Path) ->
         state = life.state
     same(path, state)
     assert state.counts.events > len(left)
-
-
-def outcomes_left(journal: SqliteJournal) -> list[str]:
-    return outcomes(Left(journal.path))
-
-
-class Left(SqliteReader):
-    """Reads only what has a body still."""
-
-    def read(self, *, after: int = 0, limit: int = 256, kind: str | None = None) -> list[Record]:
-        return [record for record in super().read(after=after, limit=limit, kind=kind) if record.body]
 
 
 async def test_what_waits_is_spared_and_can_still_be_answered(path: Path) -> None:
@@ -174,6 +103,53 @@ async def test_what_waits_is_spared_and_can_still_be_answered(path: Path) -> Non
         await keeping.once()
         assert refund in gone(path)  # answered, and so needed no more
         assert journal.find("refund") == []
+
+
+async def test_what_waits_is_found_by_its_name_however_much_came_after_it(path: Path) -> None:
+    clock = ManualClock(START)
+    async with kept(path, clock, keep=Keep(60.0)) as (journal, life, keeping):
+        await set_goals(journal, *GOALS)
+        await emit(journal, event("refund", type_="shop.refund"))
+        await idle(life, journal)
+        (asked,) = life.state.pending
+        for batch in range(3):
+            await emit(journal, *(event(f"{batch}/{n}", type_="other") for n in range(2000)))
+            await idle(life, journal)
+            clock.advance(70)
+            await keeping.once()
+        assert journal.trimmed > 4096
+        assert [record.type for record in journal.find(asked) if record.body] == [own.APPROVAL_REQUESTED]
+
+
+async def test_a_parked_turn_that_is_retried_late_does_no_step_twice(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.loop.parking.RESTS", (0.0, 0.0))
+    clock, calls = ManualClock(START), list[Json]()
+
+    async def once(arguments: dict[str, Json]) -> Json:
+        calls.append(arguments)
+        return arguments
+
+    async def broken(_: dict[str, Json]) -> Json:
+        raise RuntimeError
+
+    async with kept(path, clock, keep=Keep(60.0), use=Tools(act=once, ask=broken)) as (journal, life, keeping):
+        await set_goals(journal, goal(do=(call("t.act"), call("t.ask"))))
+        await emit(journal, event("order"))
+        await idle(life, journal)
+        ((position, one),) = life.state.parked.items()
+        for n in range(12):
+            clock.advance(70)
+            await emit(journal, event(f"{n}", type_="other"))
+            await idle(life, journal)
+            await keeping.once()
+        assert one.record < journal.gone
+        made = own.answer_event(own.TURN_RETRIED, position, parked=one.record, by="ann", subject=one.subject, at=START)
+        await emit(journal, made)
+        await idle(life, journal)
+        assert life.state.parked
+        assert len(calls) == 1
 
 
 async def test_an_action_that_runs_keeps_what_it_goes_back_to(path: Path) -> None:
@@ -226,7 +202,7 @@ async def test_under_endless_load_a_journal_stays_within_its_size(path: Path) ->
             sizes.append(pages.count * pages.size)
         assert journal.head > 3000
     assert max(*sizes, size(path)) < 2 * most  # twelve megabytes of bodies went through
-    assert verify(path).records > 3000
+    assert verify(path).last > 3000
 
 
 @pytest.mark.parametrize("body", [300, 3000, 8000])
@@ -256,10 +232,6 @@ async def test_what_is_gone_is_not_found_in_the_file_either(path: Path, body: in
         await keeping.once()
         assert journal.trimmed
     assert not found(b"SECRET", path)
-
-
-def found(text: bytes, path: Path) -> bool:
-    return text in path.read_bytes()
 
 
 async def test_work_on_the_file_that_fails_takes_nobody_elses_records_along(path: Path) -> None:
@@ -309,7 +281,7 @@ async def test_why_says_that_a_body_is_gone(path: Path) -> None:
         found = await explain("#4")
         assert found.node.text.startswith("event shop.order about ada: its body is gone, as `[journal] keep` says")
         assert [child.kind for child in found.node.children] == ["turn"]
-        with pytest.raises(MDLError, match=r"called `order` \(ids up to #\d+ are forgotten, positions are not\)"):
+        with pytest.raises(MDLError, match=r"called `order` \(ids up to #\d+ are forgotten; ask by #position\)"):
             await explain("order")
         assert (await explain("does")).node.kind == "goal"
         assert (await explain("new")).node.position > journal.trimmed
@@ -349,7 +321,7 @@ async def test_a_trimmed_journal_goes_out_and_comes_in_with_all_it_needs(path: P
     assert gone(tmp_path / "other.db") == gone(path)
     same(tmp_path / "other.db", state)
     with closing(sqlite3.connect(path)) as one, closing(sqlite3.connect(tmp_path / "other.db")) as other:
-        for table in ("ids", "actions", "trimmed", "spared"):
+        for table in ("ids", "actions", "trimmed", "spared", "gaps"):
             rows = [sorted(db.execute(f"SELECT * FROM {table}"), key=repr) for db in (one, other)]  # noqa: S608
             assert rows[0] == rows[1]
     async with kept(tmp_path / "other.db", clock) as (journal, life, _):
