@@ -67,6 +67,8 @@ def _lines(replayed: Replayed) -> list[str]:
             f"{replayed.forgotten} events are older than what the journal keeps; what windows and budgets had of them "
             "is not known."
         )
+    if replayed.gone:
+        lines.append(f"{replayed.gone} records of that stretch are gone, as `[journal] keep` says.")
     return lines
 
 

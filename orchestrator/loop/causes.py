@@ -7,12 +7,15 @@ from orchestrator.types import Decision, Event, Turn
 
 
 def origin(journal: Reader, position: int) -> Event | None:
-    """The event at a position; for an approval, the event for which the approved action was planned."""
+    """The event at a position; for an approval, the event for which the approved action was planned.
+
+    None where that is gone, as `[journal] keep` says.
+    """
     record = journal.at(position)
-    while record is not None and record.type == own.APPROVAL_GRANTED:
+    while record is not None and record.body and record.type == own.APPROVAL_GRANTED:
         asked = journal.find(f"{event_of(record).causationid}/{own.APPROVAL_REQUESTED.removeprefix(own.OWN)}")
-        record = journal.at(event_of(asked[0]).data["event"]) if asked else None
-    return None if record is None else event_of(record)
+        record = journal.at(event_of(asked[0]).data["event"]) if asked and asked[0].body else None
+    return event_of(record) if record is not None and record.body else None
 
 
 def unasked(journal: Reader, granted: Event) -> bool:

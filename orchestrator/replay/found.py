@@ -69,8 +69,8 @@ class Unable(Struct):
 class Replayed(Struct, kw_only=True):
     """What a replay found: how many events and turns it went through, how many differ, and of which goals.
 
-    `waiting` events had no turn yet, those `parked` never got one; `forgotten` ones have lost their body. Turns it was
-    `unable` to replay are there by reason, and count as turns.
+    `waiting` events had no turn yet, those `parked` never got one; `forgotten` ones have lost their body, and `gone`
+    records are not there any more. Turns it was `unable` to replay are there by reason, and count as turns.
     """
 
     after: int
@@ -83,6 +83,7 @@ class Replayed(Struct, kw_only=True):
     waiting: int = 0
     parked: int = 0
     forgotten: int = 0
+    gone: int = 0
     unable: dict[str, Unable] = {}
 
     @property

@@ -89,7 +89,10 @@ class Replay:
         """Go through the stretch once; `progress` is called with the position reached and the last."""
         through = max(self._stretch.through, 1)
         self._at = await self._begin(lambda position: progress(position, through) if progress else None)
+        last = min(self._stretch.after, through)
         async for record in records(self._reader, after=self._stretch.after):
+            self.replayed.gone += min(record.position - 1, through) - last
+            last = min(record.position, through)
             if record.position > through and not self._at.waiting:
                 break
             await self._due(record.position)
@@ -244,22 +247,21 @@ class Replay:
 
     async def _due(self, position: int) -> None:
         """Make the turns that were made before the record at a position was folded."""
-        while (made := self._turns.due(position)) is not None:
-            record, turn = made
+        while (turn := self._turns.due(position)) is not None:
             if self._stretch.after < turn.event <= self._stretch.through:
-                await self._once_more(record, turn)
+                await self._once_more(turn)
             else:
                 fold_turn(self._at.state, turn)
                 self._at.ahead.settle(turn.touches)
 
-    async def _once_more(self, record: Record, recorded: Turn) -> None:
+    async def _once_more(self, recorded: Turn) -> None:
         waiting = self._at.waiting.pop(recorded.event, None)
         if waiting is None and recorded.event in self._at.parked:  # retried behind the stretch
             fold_turn(self._at.state, recorded)
             return
         self.replayed.turns += 1
         if waiting is None:
-            await self._untouched(record, recorded)
+            await self._untouched(recorded)
             return
         self._recall.begin(waiting.event, recorded.event, self._goals.recorded, turn=recorded)
         try:
@@ -270,11 +272,12 @@ class Replay:
             return
         await self._compare(waiting.event, waiting.record, recorded, made)
 
-    async def _untouched(self, record: Record, recorded: Turn) -> None:
-        cause = self._reader.at(recorded.event) or record
-        if cause.position in self._at.skipped or (cause.kind == "event" and cause.body):
+    async def _untouched(self, recorded: Turn) -> None:
+        cause = self._reader.at(recorded.event)
+        known = cause is not None and cause.body and cause.type != own.APPROVAL_GRANTED  # which waits, if it was asked
+        if cause is not None and (known or cause.position in self._at.skipped):
             await self._compare(event_of(cause), cause, recorded, None)
-        else:  # the event is forgotten: what it led to stays
+        else:  # what the event goes back to, or the event itself, is forgotten: what it led to stays
             fold_turn(self._at.state, recorded)
 
     async def _judged(self, waiting: _Waiting, recorded: Turn) -> Turn:

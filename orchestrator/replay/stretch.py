@@ -65,7 +65,7 @@ class Turns:
         """There may be more than was read."""
         self._more = True
 
-    def due(self, position: int) -> tuple[Record, Turn] | None:
+    def due(self, position: int) -> Turn | None:
         """The next turn, if it was made before the record at a position was folded."""
         if self._next is None and (record := self._pull()) is not None:
             self._next = record, turn_of(record)
@@ -75,7 +75,7 @@ class Turns:
         if (turn.seen or record.position - 1) >= position:
             return None
         self._next = None
-        return record, turn
+        return turn
 
     def _pull(self) -> Record | None:
         if not self._read and self._more:

@@ -154,6 +154,7 @@ def test_a_journal_lets_go_of_what_is_older_than_it_keeps(tmp_path: Path) -> Non
         assert "are gone, as `[journal] keep` says; the chain verifies from #" in place.mdl("verify")
         verified = place.json("verify")
         assert verified["records"] + verified["gone"] == verified["last"]
+        assert "records of that stretch are gone" in place.mdl("replay", "--since", "#1", "--diff")
         assert place.json("goal", "list")[0]["fired"] == 1
     sizes = place.json("journal", "compact")
     assert sizes["after"] <= sizes["before"]

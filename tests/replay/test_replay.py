@@ -557,6 +557,39 @@ async def test_a_retried_turn_whose_event_is_gone_is_folded_and_is_no_difference
         assert (told.differences, told.replayed.parked, told.replayed.unable) == ([], 0, {})
 
 
+async def test_what_is_gone_with_its_header_is_counted_and_the_rest_replays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.loop.marks.CURSOR_PAUSE", 0.0)
+    clock, tools = ManualClock(START), Tools(act=echo)
+    asks = goal("asks", on="shop.refund", do=(call("t.act"),), approve=("t.act",))
+    async with SqliteJournal.open(tmp_path / "journal.db", clock=clock) as journal:
+        async with living(journal, tools, clock=clock) as life:
+            keeping = Retention(journal, keep=Keep(60.0), clock=clock, snapshot=life.loop.snapshot)
+            await set_goals(journal, goal(when="event.id == '0'"), asks)
+            for number in range(40):
+                if number == 1:
+                    await set_goals(journal, goal(), version=2)
+                    await emit(journal, event("refund", type_="shop.refund"))
+                if number == 38:
+                    await answer(journal, own.APPROVAL_GRANTED, waiting(journal)[0])
+                await emit(journal, event(str(number), subject=str(number)))  # rates count by subject
+                await life.idle()
+                await until(lambda: life.state.cursor >= journal.head - 1)
+                clock.advance(30.0)
+                await keeping.once()
+            await life.stop()
+        there = [one.position for one in journal.read(limit=1000)]
+        told = await replayed(journal)
+        assert told.differences == []
+        assert told.replayed.gone == journal.head - len(there) > 0
+        assert told.replayed.turns == 3  # of two orders, and of the approval
+        within = await replayed(journal, after=there[0], through=journal.gone - 1)
+        assert (within.replayed.gone, within.replayed.turns) == (told.replayed.gone - 1, 0)
+        told = await replayed(journal, goals={"g": goal(when="event.id == '39'")})
+        assert {one.after.text for one in told.differences} == {"not touched"}
+
+
 async def lived(journal: MemoryJournal, one: Goal, *ids: str) -> None:
     await set_goals(journal, one)
     async with living(journal, Tools(act=echo)) as life:
