@@ -37,23 +37,25 @@ def keep_base(connection: sqlite3.Connection, position: int, body: bytes) -> Non
 
 
 def trim(connection: sqlite3.Connection, after: int, through: int, *, needed: Collection[int]) -> None:
-    """Take the bodies and ids of records behind `after`, up to and with `through`, but of those that are needed."""
+    """Take bodies and ids of records behind `after`, up to and with `through`; but what is needed, and goal changes."""
     found: list[_Header] = connection.execute(_HEADERS, (after, through)).fetchall()
-    changes = [row for row in found if row[3] in GOAL_CHANGES]
-    spared = [*changes, *(row for row in found if row[0] in needed)]
-    kept = {row[0] for row in spared}
-    _take(connection, (row for row in found if row[0] not in kept))
-    connection.executemany("INSERT OR IGNORE INTO spared VALUES (?)", [row[:1] for row in spared])
+    spared = {row[0] for row in found if row[0] in needed or row[3] in GOAL_CHANGES}
+    _take(connection, (row for row in found if row[0] not in spared))
+    connection.executemany("INSERT OR IGNORE INTO spared VALUES (?)", [(position,) for position in spared])
     connection.execute("UPDATE trimmed SET through = ?", (through,))
-    if changes:
-        _let_go(connection, superseded(connection.execute(_SPARED)).difference(needed))
 
 
 def trim_spared(connection: sqlite3.Connection, *, needed: Collection[int]) -> None:
-    """Take what was needed when its time came, and is needed no more."""
+    """Take what was spared when its time came, and is needed no more; its header too if those around it are gone."""
     spared = connection.execute(_SPARED).fetchall()
     over = {position for position, type_, _ in spared if position not in needed and type_ not in GOAL_CHANGES}
-    _let_go(connection, over | superseded(row for row in spared if row[0] not in over).difference(needed))
+    over |= superseded(row for row in spared if row[0] not in over).difference(needed)
+    (gone,) = connection.execute("SELECT coalesce(max(last), 0) FROM gaps").fetchone()
+    for position in over:
+        _take(connection, connection.execute(_HEADERS, (position - 1, position)).fetchall())
+        connection.execute("DELETE FROM spared WHERE position = ?", (position,))
+        if position < gone:
+            cut(connection, position - 1, position)
 
 
 def cut(connection: sqlite3.Connection, after: int, through: int) -> None:
@@ -96,16 +98,6 @@ def give_back(connection: sqlite3.Connection, pages: int) -> None:
         connection.execute("PRAGMA incremental_vacuum(1)")
 
 
-def _let_go(connection: sqlite3.Connection, positions: Iterable[int]) -> None:
-    """Take the bodies of what was spared, and the headers where those around them are gone."""
-    (gone,) = connection.execute("SELECT coalesce(max(last), 0) FROM gaps").fetchone()
-    for position in positions:
-        _take(connection, connection.execute(_HEADERS, (position - 1, position)).fetchall())
-        connection.execute("DELETE FROM spared WHERE position = ?", (position,))
-        if position < gone:
-            cut(connection, position - 1, position)
-
-
 def _take(connection: sqlite3.Connection, headers: Iterable[_Header]) -> None:
     gone = list(headers)
     connection.execute("PRAGMA secure_delete = ON")  # what is let go is not to be found in a free page either
@@ -114,5 +106,5 @@ def _take(connection: sqlite3.Connection, headers: Iterable[_Header]) -> None:
     connection.executemany(_ID, [(row[5], row[6] if row[2] == "event" else row[0]) for row in gone])
     actions = [row for row in gone if row[7] and row[2] != "turn"]
     connection.executemany(_ACTION, [(row[0] >> SEGMENT_BITS, row[5][:PREFIX], row[0]) for row in actions])
-    connection.execute("PRAGMA secure_delete = OFF")
     connection.executemany(_INSERT, gone)
+    connection.execute("PRAGMA secure_delete = OFF")

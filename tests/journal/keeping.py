@@ -85,5 +85,6 @@ class Left(SqliteReader):
         return [record for record in super().read(after=after, limit=limit, kind=kind) if record.body]
 
 
-def found(text: bytes, path: Path) -> bool:
-    return text in path.read_bytes()
+def times(text: bytes, path: Path) -> int:
+    """How often a text is found in the file."""
+    return path.read_bytes().count(text)

@@ -27,7 +27,7 @@ from orchestrator.settings import Keep
 from orchestrator.testing import ManualClock
 from orchestrator.types import Event, GoalVersion
 from tests.journal.gapped import KEEP, MINUTE, MINUTES, gaps, missing
-from tests.journal.keeping import DAY, GOALS, found, idle, kept, outcomes_left, same
+from tests.journal.keeping import DAY, GOALS, idle, kept, outcomes_left, same, times
 from tests.loops import START, answer, change_goal, emit, event, goal, plain, set_goals
 
 HERE = Path(__file__).parent
@@ -174,10 +174,33 @@ async def test_what_is_within_retention_is_known_and_what_is_gone_is_not(gapped:
         assert journal.head > head
 
 
-def test_what_is_gone_is_not_found_in_the_file(aged: Path) -> None:
-    assert found(b"customer/39", aged)
-    assert not found(b"customer/3:", aged)
-    assert not found(b"order-11", aged)
+async def test_what_is_gone_is_not_found_in_the_file(path: Path) -> None:
+    clock = ManualClock(START)
+    async with kept(path, clock) as (journal, life, keeping):
+        await emit(journal, *(event(f"{n}", type_="other", subject="SECRET") for n in range(50)))
+        await idle(life, journal)
+        clock.advance(9 * DAY)
+        await keeping.once()
+        assert journal.at(2)
+        await emit(journal, event("new", type_="other"))
+        await idle(life, journal)
+        clock.advance(99 * DAY)
+        await keeping.once()
+        assert journal.gone == 52
+    assert times(b"SECRET", path) == 1  # the key in the header of #1
+
+
+async def test_where_headers_alone_are_larger_than_the_size_more_of_them_go(path: Path) -> None:
+    clock, keep = ManualClock(START), Keep(bytes=1_000_000)
+    async with kept(path, clock, keep=keep) as (journal, life, keeping):
+        for batch in range(5):
+            await emit(journal, *(event(f"{batch}/{n}/" + "x" * 3000, type_="other") for n in range(100)))
+            await idle(life, journal)
+            clock.advance(retention.SNAPSHOT_PAUSE)
+            await keeping.once()
+            pages = journal.pages()
+            assert (pages.count - pages.free) * pages.size <= 1_000_000
+    assert verify(path).records < 500  # which is how many headers stay if they are as small as they are wont to be
 
 
 @pytest.mark.parametrize("keep", [Keep(bytes=1_500_000), Keep(120.0)], ids=["bytes", "time"])
