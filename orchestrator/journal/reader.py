@@ -8,7 +8,7 @@ from typing import Any, Self
 from msgspec import Struct
 
 from orchestrator.errors import JournalError
-from orchestrator.journal.schema import INCREMENTAL, PREFIX, SEGMENT_BITS, open_to_read
+from orchestrator.journal.schema import INCREMENTAL, PREFIX, open_to_read
 from orchestrator.types import Record
 
 MOST_FOUND = 20
@@ -23,8 +23,10 @@ _READ = f"SELECT {_COLUMNS} FROM records WHERE position > ?"  # noqa: S608  cons
 _NAMED = f"""
     WITH RECURSIVE
     segments (segment) AS (
-        SELECT coalesce(max(position), 0) >> {SEGMENT_BITS} FROM records
-        UNION ALL SELECT segment - 1 FROM segments WHERE segment > 0),
+        SELECT max(segment) FROM actions
+        UNION ALL
+        SELECT (SELECT max(segment) FROM actions WHERE actions.segment < segments.segment)
+        FROM segments WHERE segment IS NOT NULL),
     named AS (SELECT position FROM ids WHERE id >= ?1 AND id < ?2 ORDER BY id <> ?1, position LIMIT {MOST_FOUND}),
     found AS (
         SELECT position FROM named
