@@ -38,7 +38,7 @@ do = [{ tool = "notify.send", args = { text = "='Hello, ' + event.data.name + '!
 # type = "='github.' + headers['x-github-event']"
 # subject = "=body.repository.full_name"
 
-# Older bodies go, but for what is still needed; and the journal's head is signed and kept out of reach:
+# Older bodies go, then headers, but for what is still needed; and the journal's head is signed and kept out of reach:
 # [journal]
 # keep = "30d"
 # [journal.checkpoint]

@@ -27,6 +27,7 @@ _VERSION = 2  # 1 had no gaps
 _STEP = 1000
 _COLUMNS = "position, at, kind, type, key, id, source, cause, digest, hash, salt, body"
 _ALL = f"SELECT {_COLUMNS} FROM records ORDER BY position"  # noqa: S608  constants only
+_LOST = "SELECT min(position) FROM spared WHERE position NOT IN (SELECT position FROM records)"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -284,6 +285,9 @@ def _beside(connection: sqlite3.Connection, end: _End) -> None:
         connection.execute("INSERT INTO trimmed VALUES (1, ?, ?, ?, ?)", base)
         _forget(connection, through)
     connection.executemany("INSERT INTO spared VALUES (?)", [(position,) for position in end.spared])
+    (lost,) = connection.execute(_LOST).fetchone()
+    if lost is not None:
+        raise JournalBroken(f"record {lost} is still needed, and is not there; nothing was made")
 
 
 def _forget(connection: sqlite3.Connection, through: int) -> None:

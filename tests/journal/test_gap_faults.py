@@ -193,6 +193,10 @@ def where_all_should_be(lines: list[Line], gap: int) -> None:
     lines[-1]["trimmed"][0] = lines[gap]["first"]
 
 
+def over_what_is_needed(lines: list[Line], gap: int) -> None:
+    lines[-1]["spared"].append(lines[gap]["last"])
+
+
 @pytest.mark.parametrize(
     ("plant", "said"),
     [
@@ -202,6 +206,7 @@ def where_all_should_be(lines: list[Line], gap: int) -> None:
         (without_hash, "is none of an exported journal"),
         (with_another_hash, "does not hold: it, or the one before it, was altered"),
         (at_the_end, "the last line tells of"),
+        (over_what_is_needed, "is still needed, and is not there"),
         (where_all_should_be, r"are gone, which `\[journal\] keep` did not let go"),
     ],
 )
