@@ -9,6 +9,7 @@ PROMISES = {
     "never-loses:poison": "An event that ends the process is set aside after three times, and all others go on.",
     "never-lies:alteration": "Any single altered column of any record is found at its position.",
     "never-lies:retention": "Bodies that were let go leave a chain that still holds.",
+    "never-lies:gaps": "A gap that was widened, altered, or put where nothing was let go is found.",
     "never-lies:fold": "Turns folded in any order give the same state.",
     "never-lies:unknown": "A call whose end nobody knows is unknown: neither repeated nor called done.",
     "never-lies:why": "An event shows every goal what it did, or why not.",
@@ -26,5 +27,6 @@ PROMISES = {
     "doors:sentence": "A sentence becomes a goal that fires.",
     "doors:bad-file": "A file that cannot be is refused in one line that names the fault.",
     "doors:demo": "The demo runs from an empty folder.",
+    "light:disk": "Under endless load a journal that keeps so long, or so many bytes, settles at a size.",
     "light:import": "`import orchestrator` loads no vendor.",
 }

@@ -49,6 +49,7 @@ def last_gap(path: Path) -> tuple[int, ...]:
     return gaps(path)[-1]
 
 
+@pytest.mark.promise("never-lies:gaps")
 @pytest.mark.parametrize(
     ("statements", "said"),
     [

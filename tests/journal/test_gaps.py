@@ -203,6 +203,7 @@ async def test_where_headers_alone_are_larger_than_the_size_more_of_them_go(path
     assert verify(path).records < 500  # which is how many headers stay if they are as small as they are wont to be
 
 
+@pytest.mark.promise("light:disk")
 @pytest.mark.parametrize("keep", [Keep(bytes=1_500_000), Keep(120.0)], ids=["bytes", "time"])
 async def test_under_endless_load_the_file_settles(path: Path, keep: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(projections, "_KEPT_LINEAGES", 100)  # or the projection grows until it has 20,000
