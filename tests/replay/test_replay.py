@@ -31,6 +31,7 @@ from orchestrator.settings import Keep
 from orchestrator.testing import ManualClock, MemoryJournal, ScriptedModel
 from orchestrator.types import Budget, Call, Candidate, DecidedBy, Goal, Json, Refusal, Weights, Window
 from tests.histories import AMOUNT, GOALS, LARGE, TOOLS, history, planner_of
+from tests.journal.keeping import idle
 from tests.loops import (
     START,
     Life,
@@ -574,8 +575,7 @@ async def test_what_is_gone_with_its_header_is_counted_and_the_rest_replays(
                 if number == 38:
                     await answer(journal, own.APPROVAL_GRANTED, waiting(journal)[0])
                 await emit(journal, event(str(number), subject=str(number)))  # rates count by subject
-                await life.idle()
-                await until(lambda: life.state.cursor >= journal.head - 1)
+                await idle(life, journal)
                 clock.advance(30.0)
                 await keeping.once()
             await life.stop()
