@@ -4,11 +4,26 @@ Exit codes: 0 done, 1 refused or not found (`mdl replay`: something differs), 2 
 another or cannot be written.
 """
 
-from orchestrator.doors import commands, goal_commands, journal_commands, parked_commands, replay_commands
+from orchestrator.doors import (
+    commands,
+    goal_commands,
+    journal_commands,
+    parked_commands,
+    replay_commands,
+    source_commands,
+)
 from orchestrator.doors.app import app
 
 # importing them registers
-__all__ = ["commands", "goal_commands", "journal_commands", "main", "parked_commands", "replay_commands"]
+__all__ = [
+    "commands",
+    "goal_commands",
+    "journal_commands",
+    "main",
+    "parked_commands",
+    "replay_commands",
+    "source_commands",
+]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The commands of `mdl` besides `mdl goal …`. Each opens a session, makes one call, and shows what came back."""
+"""The commands of `mdl` that are one word. Each opens a session, makes one call, and shows what came back."""
 
 import json as _json
 import sys
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.doors.app import DEFAULT, AsJson, Config, app, run, sources, told
-from orchestrator.errors import EventError, MDLError
+from orchestrator.doors.app import DEFAULT, AsJson, Config, app, run, told
+from orchestrator.errors import EventError
 
 if TYPE_CHECKING:
     from orchestrator.journal.state import Held
@@ -357,41 +357,6 @@ def mcp(config: Config = DEFAULT) -> None:
     from orchestrator.doors.sessions import session
 
     run(lambda: server(lambda write: session(config, write=write)).run_stdio_async())
-
-
-@sources.command("install")
-def install_(name: Annotated[str, typer.Argument(help="A source of kind `sqlite`.")], config: Config = DEFAULT) -> None:
-    """Put change triggers and a changelog into the source's database."""
-    from orchestrator.doors import show
-    from orchestrator.observe.changelog import install
-
-    with told():
-        path, tables = _database(config, name)
-        install(path, tables)
-    show.console.print(f"Changes of {', '.join(tables)} in {path} are written down from now on.")
-
-
-@sources.command("remove")
-def remove_(name: Annotated[str, typer.Argument(help="A source of kind `sqlite`.")], config: Config = DEFAULT) -> None:
-    """Take MDL's triggers and changelog out of the source's database."""
-    from orchestrator.doors import show
-    from orchestrator.observe.changelog import remove
-
-    with told():
-        path, _ = _database(config, name)
-        remove(path)
-    show.console.print(f"{path} is as it was before.")
-
-
-def _database(config: Path, name: str) -> tuple[Path, tuple[str, ...]]:
-    from orchestrator.settings import SqliteSource, load
-
-    settings = load(config)
-    source = settings.sources.get(name)
-    if not isinstance(source, SqliteSource):
-        known = [known for known, one in settings.sources.items() if isinstance(one, SqliteSource)]
-        raise MDLError(f"`{name}` is no source of kind sqlite; there are: {', '.join(known) or 'none'}")
-    return settings.path(source.path), source.tables
 
 
 def _value(text: str) -> Any:
