@@ -19,10 +19,15 @@ def arrays(variables: Mapping[str, object]) -> dict[str, Array]:
     """
     if len(variables) > VARIABLES:
         raise FormulaError(f"{len(variables)} variables are given; at most {VARIABLES} are taken")
-    return {_name(name): _array(name, value) for name, value in variables.items()}
+    return {name_of(name): _array(name, value) for name, value in variables.items()}
 
 
-def _name(name: str) -> str:
+def name_of(name: str) -> str:
+    """The name, where a variable may have it.
+
+    Raises:
+        FormulaError: it may not.
+    """
     usable = name.isascii() and name.isidentifier() and not name.startswith("_") and len(name) <= NAME
     if not usable or keyword.iskeyword(name):
         raise FormulaError(f"`{plain(name)}` is no name for a variable; use letters, digits and inner `_`")
