@@ -3,6 +3,16 @@
 It knows no files, no names but the given variables, no attributes, no loops. config: only `folder`, which it ignores.
 """
 
-from mcp_servers.formula.server import configure, server
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["configure", "server"]
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
+
+__all__ = ["configure"]
+
+
+def configure(config: Mapping[str, Any] | None = None) -> "MCPServer[Any]":
+    """The MCP server; see `server.py`. MCP is loaded only now: the compiler does without."""
+    return import_module("mcp_servers.formula.server").configure(config)

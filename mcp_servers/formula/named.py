@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from mcp_servers.formula.functions import norm_cdf
 from mcp_servers.formula.limits import FormulaError
+from mcp_servers.formula.special import norm_cdf
 
 ENOUGH = 3
 """Prices below which there is no deviation of returns to speak of."""

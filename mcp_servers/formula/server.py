@@ -1,6 +1,5 @@
 """The tools of `formula`, all of them read-only. What is not finite is null and marked as such, never a number."""
 
-import asyncio
 import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TypedDict
@@ -13,7 +12,7 @@ from pydantic import Field, Strict, WithJsonSchema
 
 from mcp_servers.config import Config, read
 from mcp_servers.formula.functions import Array
-from mcp_servers.formula.limits import ELEMENTS, INLINE, RESULT, FormulaError
+from mcp_servers.formula.limits import ELEMENTS, RESULT, FormulaError
 from mcp_servers.formula.named import (
     ENOUGH,
     black_scholes as option,
@@ -21,7 +20,7 @@ from mcp_servers.formula.named import (
     volatility as deviation,
     zscore as distance,
 )
-from mcp_servers.formula.steps import plan, value as computed
+from mcp_servers.formula.program import compile_formula
 
 Number = Annotated[float, Strict()]
 Numbers = Annotated[list[Number], Field(max_length=ELEMENTS)]
@@ -68,13 +67,11 @@ async def evaluate(expression: str, variables: Variables | None = None) -> Value
         expression: such as `(price - mean(recent)) / std(recent)`; up to 2,000 characters.
         variables: name and number or list of numbers.
     """
+    given = variables or {}
     try:
-        planned = plan(expression, variables or {})
+        return _told(compile_formula(expression, tuple(given)).evaluate(given))
     except FormulaError as error:
         raise ToolError(str(error)) from error
-    if planned.work <= INLINE:
-        return _told(computed(planned))
-    return _told(await asyncio.to_thread(computed, planned))
 
 
 async def volatility(prices: Numbers) -> Volatility:
@@ -138,9 +135,9 @@ def _number(result: float) -> Value:
     return Value(value=result if math.isfinite(result) else None, finite=math.isfinite(result))
 
 
-def _told(result: Array) -> Value:
-    if result.ndim == 0:
-        return _number(float(result))
+def _told(result: Array | float) -> Value:
+    if isinstance(result, int | float):
+        return _number(result)
     if result.size > RESULT:
         raise ToolError(
             f"the result has {result.size:,} numbers; at most {RESULT:,} are told: reduce it, say by mean()"
@@ -151,7 +148,3 @@ def _told(result: Array) -> Value:
     told = result.astype(np.object_)
     told[~finite] = None
     return Value(value=told.tolist(), finite=False)
-
-
-server = configure()
-"""For use in process without a config."""
