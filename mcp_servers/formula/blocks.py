@@ -13,23 +13,37 @@ import numpy as np
 from mcp_servers.formula.dag import Dag
 from mcp_servers.formula.emit import ARRAY, CALLED, Body, compiled, constants, leaf, parameters
 from mcp_servers.formula.functions import Operation
-from mcp_servers.formula.scratch import ROW, rows
+from mcp_servers.formula.scratch import ROW, borrowed, give_back
+
+_NAMED = {"minimum", "maximum"}
+"""What takes the array for its result by name only."""
 
 LEAST = 2048
 """Numbers from which on blocks are worth their calls."""
 
 
-def block_body(dag: Dag, is_array: Sequence[bool]) -> Body | None:
+def block_body(dag: Dag, is_array: Sequence[bool], *, is_short: bool) -> Body | None:
     """A function of the arrays' length and of the variables: arrays of that length and one dimension, or numbers.
 
-    None where arrays of different lengths meet, which numpy's own rules then decide.
+    Arrays that are short fill one block. None where arrays of different lengths meet, which numpy's rules then decide.
     """
     levels = _levels(dag, is_array)
     if levels is None:
         return None
-    names = {"f_rows": rows, "f_empty": np.empty, "f_copy": np.copyto, "range": range, "bool": np.bool}
+    names = {
+        "f_borrowed": borrowed,
+        "f_give_back": give_back,
+        "f_empty": np.empty,
+        "f_copy": np.copyto,
+        "range": range,
+        "bool": np.bool,
+    }
     source = "\n".join(
-        [f"def body(n, {parameters(dag)}):", *_lines(dag, levels), f" return {_name(dag, levels, dag.root)}"]
+        [
+            f"def body(n, {parameters(dag)}):",
+            *_lines(dag, levels, is_short=is_short),
+            f" return {_name(dag, levels, dag.root)}",
+        ]
     )
     return compiled(source, {**ARRAY, **constants(dag, np.float64), **names})
 
@@ -78,7 +92,7 @@ def _name(dag: Dag, levels: _Levels, place: int) -> str:
     return f"r{place}" if levels.is_array[place] else f"s{place}"
 
 
-def _lines(dag: Dag, levels: _Levels) -> Iterator[str]:
+def _lines(dag: Dag, levels: _Levels, *, is_short: bool) -> Iterator[str]:
     uses = dag.uses()
     wanted = [place for place, operation in enumerate(dag.operations) if operation is not None and uses[place]]
     for level in range(max(levels.level) + 1):
@@ -91,7 +105,8 @@ def _lines(dag: Dag, levels: _Levels) -> Iterator[str]:
         for fewer in sorted({levels.fewer[place] for place in looped}):
             places = [place for place in looped if levels.fewer[place] == fewer]
             outside = (kid for place in wanted if place not in places for kid in dag.kids[place])
-            yield from _Loop(dag, levels, places, {dag.root, *outside}).lines(fewer)
+            loop = _Loop(dag, levels, places, {dag.root, *outside}, is_short=is_short)
+            yield from loop.lines(fewer)
 
 
 def _operation(dag: Dag, place: int) -> Operation:
@@ -103,11 +118,13 @@ def _operation(dag: Dag, place: int) -> Operation:
 class _Loop:
     """One loop over blocks: the nodes of one level and one length, of which those `kept` are stored whole."""
 
-    def __init__(self, dag: Dag, levels: _Levels, places: Sequence[int], kept: Collection[int]) -> None:
-        self._dag, self._levels, self._places = dag, levels, places
+    def __init__(
+        self, dag: Dag, levels: _Levels, places: Sequence[int], kept: Collection[int], *, is_short: bool
+    ) -> None:
+        self._dag, self._levels, self._places, self._is_short = dag, levels, places, is_short
         self._stored = [place for place in places if place in kept]
         self._last = {kid: place for place in places for kid in dag.kids[place]}
-        self._texts = {place: f"o{place}" for place in self._stored}
+        self._texts = {place: f"{'r' if is_short else 'o'}{place}" for place in self._stored}
         self._blocks: dict[str, str] = {}
         self._spare: list[str] = []
         self._made: list[str] = []
@@ -116,21 +133,23 @@ class _Loop:
         """The loop's source."""
         steps = [self._step(place) for place in self._places]
         names = [f"b{number}" for number in range(max(1, len(self._made)))]
-        yield f" m = n - {fewer}"
-        yield f" w = -(-m // -(-m // {ROW}))"  # blocks of one length
+        yield f" m = n - {fewer}" if fewer else " m = n"
+        yield " w = m" if self._is_short else f" w = -(-m // -(-m // {ROW}))"  # blocks of one length
         for place in self._stored:
             yield f" r{place} = f_empty(m{', bool' if _operation(self._dag, place).is_truth else ''})"
-        yield f" with f_rows({len(names)}, w) as ({', '.join(names)},):"
-        for name in self._made:
-            if name.startswith("c"):
-                yield f"  {name} = b{name[1:]}.view(bool)[:w]"
-        yield "  for i in range(0, m, w):"
-        yield "   j = i + w"
-        yield "   if j > m:"
-        yield from (f"    {name} = {name}[:m - i]" for name in {**dict.fromkeys(names), **dict.fromkeys(self._made)})
-        yield from (f"   {block} = {whole}[i:j]" for whole, block in self._blocks.items())
-        yield from (f"   o{place} = r{place}[i:j]" for place in self._stored)
-        yield from (f"   {step}" for step in steps)
+        yield f" b = {', '.join(names)}, = f_borrowed({len(names)}, w)"
+        yield from (f" {name} = b{name[1:]}.view(bool)[:w]" for name in self._made if name.startswith("c"))
+        if self._is_short:
+            yield from (f" {step}" for step in steps)
+        else:
+            yield " for i in range(0, m, w):"
+            yield "  j = i + w"
+            yield "  if j > m:"
+            yield from (f"   {name} = {name}[:m - i]" for name in {**dict.fromkeys(names), **dict.fromkeys(self._made)})
+            yield from (f"  {block} = {whole}[i:j]" for whole, block in self._blocks.items())
+            yield from (f"  o{place} = r{place}[i:j]" for place in self._stored)
+            yield from (f"  {step}" for step in steps)
+        yield " f_give_back(b)"
 
     def _step(self, place: int) -> str:
         operation = _operation(self._dag, place)
@@ -145,13 +164,14 @@ class _Loop:
             self._spare += ended
         if operation.writes == "no":
             return f"f_copy({into}, {CALLED[operation.name].format(*texts)})"
-        return f"f_{operation.name}({', '.join([*texts, f'out={into}'])})"
+        out = f"out={into}" if operation.name in _NAMED else into
+        return f"f_{operation.name}({', '.join([*texts, out])})"
 
     def _text(self, place: int) -> str:
         if place in self._texts:
             return self._texts[place]
         whole = _name(self._dag, self._levels, place)
-        if not self._levels.is_array[place]:
+        if self._is_short or not self._levels.is_array[place]:
             return whole
         return self._blocks.setdefault(whole, f"x{len(self._blocks)}")
 

@@ -5,9 +5,9 @@ oddly shaped arrays, and one for each pattern of long arrays, which works in blo
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +16,13 @@ from mcp_servers.formula.dag import Dag
 from mcp_servers.formula.emit import Body, array_body, scalar_body
 from mcp_servers.formula.functions import Array
 from mcp_servers.formula.limits import ELEMENTS, PART, FormulaError
-from mcp_servers.formula.shapes import Measure, Shape, measured, refuse_large
+from mcp_servers.formula.scratch import ROW
+from mcp_servers.formula.shapes import Measure, Shape, measured, refuse_large, refuse_long
 from mcp_servers.formula.syntax import normalised, read
 from mcp_servers.formula.variables import array_of, names_of
 from mcp_servers.words import plain
 
+_DOUBLE = np.dtype(np.float64)
 _KEPT = 32
 """Patterns of shapes whose way is remembered, and patterns of arrays and numbers whose body is."""
 
@@ -31,10 +33,10 @@ class Program:
     What is not finite comes out as inf or NaN, never as an exception.
     """
 
-    __slots__ = ("_blocks", "_dag", "_of_floats", "_ways", "_whole", "names")
+    __slots__ = ("_blocks", "_dag", "_of_floats", "_ways", "_whole", "names", "text")
 
-    def __init__(self, names: tuple[str, ...], dag: Dag) -> None:
-        self.names = names
+    def __init__(self, text: str, names: tuple[str, ...], dag: Dag) -> None:
+        self.text, self.names = text, names
         self._dag = dag
         self._of_floats: Callable[..., Any] = self._first_floats
         self._whole: Body | None = None
@@ -63,7 +65,9 @@ class Program:
                 fit together, a function refuses its value, or all of it takes too long.
         """
         values = self.checked(variables)
-        refuse_large(self.measure(values), ELEMENTS)
+        measure = self.measure(values)
+        refuse_large(measure, ELEMENTS)
+        refuse_long(measure)
         return self(*values)
 
     def checked(self, variables: Mapping[str, object]) -> list[float | Array]:
@@ -95,8 +99,8 @@ class Program:
         return self._of_floats(*values)
 
     def _of_arrays(self, values: Sequence[float | Array]) -> float | Array:
-        arrays = [np.float64(value) if isinstance(value, float) else np.asarray(value, np.float64) for value in values]
-        shapes = tuple(array.shape for array in arrays)
+        arrays: list[Any] = [value if getattr(value, "dtype", None) is _DOUBLE else _double(value) for value in values]
+        shapes = tuple([array.shape for array in arrays])
         way = self._ways.get(shapes)
         if way is None:
             if len(self._ways) >= _KEPT:
@@ -104,9 +108,7 @@ class Program:
             way = self._ways[shapes] = self._way(shapes)
         with np.errstate(all="ignore"):
             result = way(*arrays)
-        if result.ndim == 0:
-            return float(result)
-        return cast("Array", result.copy() if self._dag.root in self._dag.variables else result)
+        return result if result.ndim else float(result)
 
     def _way(self, shapes: Sequence[Shape]) -> Body:
         """How variables of these shapes are evaluated.
@@ -116,21 +118,25 @@ class Program:
         """
         measure = measured(self._dag, shapes, {})
         refuse_large(measure, PART)
+        if self._dag.root in self._dag.variables:
+            return lambda *values: values[self._dag.variables[self._dag.root]].copy()
         lists = {shape for shape in shapes if shape}
-        if len(lists) == 1 and prod(*lists) >= LEAST:
-            body = self._block(tuple(bool(shape) for shape in shapes))
+        count = prod(*lists) if len(lists) == 1 else 0
+        if count >= LEAST:
+            body = self._block((count <= ROW, *map(bool, shapes)))
             if body is not None:
                 return _flat(body, lists.pop(), measure.shape)
         if self._whole is None:
             self._whole = array_body(self._dag)
         return self._whole
 
-    def _block(self, is_array: tuple[bool, ...]) -> Body | None:
-        if is_array not in self._blocks:
+    def _block(self, kind: tuple[bool, ...]) -> Body | None:
+        """The body for arrays that are short or long, and for which variables are arrays."""
+        if kind not in self._blocks:
             if len(self._blocks) >= _KEPT:
                 self._blocks.clear()
-            self._blocks[is_array] = block_body(self._dag, is_array)
-        return self._blocks[is_array]
+            self._blocks[kind] = block_body(self._dag, kind[1:], is_short=kind[0])
+        return self._blocks[kind]
 
 
 def compile_formula(text: str, names: Sequence[str]) -> Program:
@@ -149,14 +155,18 @@ def _by_text(text: str, names: tuple[str, ...]) -> Program:
 
 @lru_cache(maxsize=512)
 def _by_words(text: str, names: tuple[str, ...]) -> Program:
-    return Program(names_of(names), read(text, names))
+    return Program(text, names_of(names), read(text, names))
+
+
+def _double(value: float | Array) -> Array | np.float64:
+    return np.float64(value) if isinstance(value, float) else np.asarray(value, np.float64)
 
 
 def _flat(body: Body, shape: Shape, result: Shape) -> Body:
     """The body, which knows one dimension, for arrays of this shape."""
     count = prod(shape)
     if len(shape) == 1:
-        return lambda *values: body(count, *values)
+        return partial(body, count)
 
     def of_rows(*values: Any) -> Any:
         found = body(count, *(value.reshape(-1) if value.ndim else value for value in values))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mcp_servers.formula.scratch import ROW, rows
+from mcp_servers.formula.scratch import ROW, borrowed, give_back
 
 Array = NDArray[np.float64]
 
@@ -59,12 +59,12 @@ def rolling_max(x: Array, n: int) -> Array:
 
 def rolling_var(x: Array, n: int) -> Array:
     """The variance (of the population) of each window."""
-    return _rolled(_SQUARES, x, n, lambda _, total, out: np.divide(total, n, out))
+    return _spread(x, n, lambda _, total, out: np.divide(total, n, out))
 
 
 def rolling_std(x: Array, n: int) -> Array:
     """The standard deviation (of the population) of each window."""
-    return _rolled(_SQUARES, x, n, lambda _, total, out: np.sqrt(np.divide(total, n, out), out))
+    return _spread(x, n, lambda _, total, out: np.sqrt(np.divide(total, n, out), out))
 
 
 def rolling_zscore(x: Array, n: int) -> Array:
@@ -74,7 +74,7 @@ def rolling_zscore(x: Array, n: int) -> Array:
         np.sqrt(np.divide(total, n, total), total)
         np.divide(above, total, out)
 
-    return _rolled(_SQUARES, x, n, end)
+    return _spread(x, n, end)
 
 
 def rolling_slope(x: Array, n: int) -> Array:
@@ -103,28 +103,34 @@ def rolling_quantile(x: Array, n: int, q: float) -> Array:
     return out
 
 
+def _spread(x: Array, n: int, end: _End) -> Array:
+    """What is made of the squares about the means of windows; NaN where a window holds what is not finite."""
+    if n == 1:
+        single = np.subtract(x, x)
+        end(single, single.copy(), single)
+        return single
+    return _rolled(_SQUARES, x if np.isfinite(np.add.reduce(x)) else np.where(np.isfinite(x), x, np.nan), n, end)
+
+
 def _rolled(join: _Join, x: Array, n: int, end: _End) -> Array:
     """The windows of x, piece by piece; each piece begins with the n - 1 values that its first window needs."""
     out = np.empty(len(x))
     out[: n - 1] = np.nan
     piece = max(ROW, 2 * n)
-    with rows(7, min(piece, len(x))) as (zero, *spare):
-        for start in range(0, len(x) - n + 1, piece - n + 1):
-            values = x[start : start + piece]
-            single = _Figures(values, values, len(values))
-            if join in {_SQUARES, _STEPS}:
-                none = np.subtract(values, values, zero[: len(values)])  # NaN where a value is not finite
-                single = _Figures(none, none, len(values))
-            found = _windows(join, values, single, n, [*zip(spare[::2], spare[1::2], strict=True)])
-            first, second = found.first[: found.windows], found.second[: found.windows]
-            end(first, second, out[start + n - 1 : start + len(values)])
+    a, b, c, d, e, f = spare = borrowed(6, min(piece, len(x)))
+    for start in range(0, len(x) - n + 1, piece - n + 1):
+        values = x[start : start + piece]
+        found = _windows(join, values, n, ((a, b), (c, d), (e, f)))
+        first, second = found.first[: found.windows], found.second[: found.windows]
+        end(first, second, out[start + n - 1 : start + len(values)])
+    give_back(spare)
     return out
 
 
-def _windows(join: _Join, x: Array, single: _Figures, n: int, spare: Sequence[_Pair]) -> _Figures:
+def _windows(join: _Join, x: Array, n: int, spare: Sequence[_Pair]) -> _Figures:
     """The figures of windows of n: those of 1, 2, 4, ... values are joined as the binary digits of n say."""
     whole, done = None, 0
-    power, size = single, 1
+    power, size = _Figures(x, x, len(x)), 1
     while True:
         if n & size:
             whole = power if whole is None else join(x, whole, power, (done, size), _free(spare, whole, power))
@@ -152,7 +158,7 @@ def _about_means(cross: Callable[[int, int], float], *, squared: bool) -> _Join:
     """How far the last value is above the mean, and the sum of products about the mean (Chan, Golub, LeVeque 1979).
 
     Two neighbours of so many values add `cross` times the difference of their means, or its square, to the sum. Only
-    differences of values are taken, so a high level costs no digits.
+    differences of values are taken, so a high level costs no digits. Of a single value both figures are 0.
     """
 
     def join(x: Array, left: _Figures, right: _Figures, sizes: _Sizes, into: _Pair) -> _Figures:
@@ -160,15 +166,18 @@ def _about_means(cross: Callable[[int, int], float], *, squared: bool) -> _Join:
         count = right.windows - first
         later, above, total = right.first[first : right.windows], into[0][:count], into[1][:count]
         np.subtract(x[size - 1 : size - 1 + count], x[first - 1 : first - 1 + count], total)
-        np.subtract(later, left.first[:count], above)
-        np.subtract(total, above, total)
+        if second > 1:
+            np.subtract(total, later if first == 1 else np.subtract(later, left.first[:count], above), total)
         np.multiply(total, first / size, above)
-        np.add(above, later, above)
+        if second > 1:
+            np.add(above, later, above)
         if squared:
             np.multiply(total, total, total)
         np.multiply(total, cross(first, second), total)
-        np.add(total, left.second[:count], total)
-        np.add(total, right.second[first : right.windows], total)
+        if first > 1:
+            np.add(total, left.second[:count], total)
+        if second > 1:
+            np.add(total, right.second[first : right.windows], total)
         return _Figures(*into, count)
 
     return join

@@ -11,6 +11,7 @@ from mcp.types import ToolAnnotations
 from pydantic import Field, Strict, WithJsonSchema
 
 from mcp_servers.config import Config, read
+from mcp_servers.formula.evaluation import evaluated
 from mcp_servers.formula.functions import Array
 from mcp_servers.formula.limits import ELEMENTS, RESULT, FormulaError
 from mcp_servers.formula.named import (
@@ -69,7 +70,7 @@ async def evaluate(expression: str, variables: Variables | None = None) -> Value
     """
     given = variables or {}
     try:
-        return _told(compile_formula(expression, tuple(given)).evaluate(given))
+        return _told(await evaluated(compile_formula(expression, tuple(given)), given))
     except FormulaError as error:
         raise ToolError(str(error)) from error
 

@@ -45,15 +45,23 @@ def measured(dag: Dag, shapes: Sequence[Shape], numbers: Mapping[int, float]) ->
 
 
 def refuse_large(measure: Measure, elements: int) -> None:
-    """Stop what is too large.
+    """Stop what has an array of more numbers than `elements`.
 
     Raises:
-        FormulaError: a part has more numbers than `elements`, or all parts take too long.
+        FormulaError: it has one.
     """
     if measure.largest > elements:
         raise FormulaError(
             f"a part of the expression has {measure.largest:,} numbers; at most {elements:,} are computed"
         )
+
+
+def refuse_long(measure: Measure) -> None:
+    """Stop what takes too long.
+
+    Raises:
+        FormulaError: it does.
+    """
     if measure.work > WORK:
         raise FormulaError(
             f"the expression takes about {measure.work / 1e9:.1f} seconds; at most {WORK / 1e9:g} are given:"
@@ -93,5 +101,5 @@ def _window(dag: Dag, place: int, numbers: Mapping[int, float]) -> float | None:
 def _work(operation: Operation, count: int, window: float | None) -> float:
     if not operation.by_window:
         return operation.cost * count
-    length = window if window is not None and 0 < window < count else count
+    length = window if window is not None and 0 < window <= count else count / 2  # which takes longest
     return operation.cost * (count - length + 1) * length

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mcp_servers.formula.scratch import ROW, rows
+from mcp_servers.formula.scratch import ROW, borrowed, give_back
 
 Array = NDArray[np.float64]
 
@@ -93,9 +93,10 @@ class _Table(NamedTuple):
 def _by_table(table: _Table, x: Array, scale: float, out: Array | None) -> Array:
     found = np.empty(x.shape) if out is None else out
     flat, into = x.reshape(-1), found.reshape(-1)
-    with rows(4, min(x.size, ROW)) as spare:
-        for start in range(0, x.size, ROW):
-            _interpolate(table, flat[start : start + ROW], scale, into[start : start + ROW], spare)
+    spare = borrowed(4, min(x.size, ROW))
+    for start in range(0, x.size, ROW):
+        _interpolate(table, flat[start : start + ROW], scale, into[start : start + ROW], spare)
+    give_back(spare)
     return found
 
 
