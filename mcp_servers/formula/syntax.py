@@ -14,6 +14,7 @@ from mcp_servers.formula.limits import DEPTH, LITERAL, NODES, TEXT, FormulaError
 from mcp_servers.words import plain
 
 _FOREIGN = re.compile(r"[^A-Za-z0-9_+\-*/%<>=!(),. \t\r\n]")
+_SPACES = re.compile(r"[ \t]+")
 _GLUED = re.compile(r"(?<![\w.])(?:\d[\d_]*+\.?+[\d_]*+|\.\d[\d_]*+)(?:[eE][+-]?\d[\d_]*+)?+[A-Za-z]")
 """A number and a letter without a space, as in `1if`, for which Python has a warning or another base."""
 _BINARY: dict[type[ast.AST], str] = {
@@ -31,7 +32,7 @@ _TOLD = 20
 
 
 def normalised(text: str) -> str:
-    """The text with one space for each stretch of spaces and line ends.
+    """The text with one space for each stretch of spaces and tabs, and none about it.
 
     Raises:
         FormulaError: the text is empty or too large, or has a character that is no part of formulas.
@@ -41,10 +42,10 @@ def normalised(text: str) -> str:
     foreign = _FOREIGN.search(text)
     if foreign:
         raise FormulaError(f"`{plain(foreign.group())}` at character {foreign.start() + 1} is not a part of formulas")
-    words = " ".join(text.split())
-    if not words:
+    bare = _SPACES.sub(" ", text.strip())
+    if not bare:
         raise FormulaError("the expression is empty")
-    return words
+    return bare
 
 
 def read(text: str, names: Sequence[str]) -> Dag:
