@@ -121,7 +121,7 @@ def _plain(name: str, arity: int, array: Function, cost: float) -> Operation:
 
 def _numpys(figure: Function) -> Function:
     def numpys(x: Array) -> np.float64:
-        return np.float64(figure(x))
+        return np.float64(figure(x if x.ndim else x.reshape(1)))
 
     return numpys
 

@@ -1,6 +1,7 @@
 """Compiled formulas beside plain numpy: the tree is made here, written as text for the compiler and computed here."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -77,9 +78,8 @@ def _plain(tree: Tree, names: dict[str, Any]) -> Any:
         case ("neg", one):
             return -_plain(one, names)
         case ("if", condition, yes, no):
-            truth: Any = np.not_equal(_plain(condition, names), 0)
-            chosen: Any = np.where(truth, _plain(yes, names), _plain(no, names))
-            return chosen
+            select: Callable[..., Any] = np.where
+            return select(np.not_equal(_plain(condition, names), 0), _plain(yes, names), _plain(no, names))
         case (name, *values):
             found = [_plain(value, names) for value in values]
             if name in {"minimum", "maximum"}:
@@ -143,6 +143,14 @@ def test_a_function_is_the_same_for_floats_short_arrays_and_long_ones(name: str,
     long = np.asarray(program(np.resize(values, 3000)))[: len(values)]
     np.testing.assert_allclose(np.asarray([program(value) for value in values]), short, rtol=1e-12, atol=4e-16)
     np.testing.assert_allclose(long, short, rtol=1e-12, atol=4e-16)
+
+
+@pytest.mark.parametrize("name", [one.name for one in OPERATIONS.values() if one.kind == "all" and one.arity == 1])
+def test_a_figure_of_one_number_is_the_same_alone_and_beside_arrays(name: str) -> None:
+    alone = compile_formula(f"{name}(s)", ("s",))(2.5)
+    for length in (2, 5_000):
+        beside = compile_formula(f"{name}(s) + x", ("s", "x"))(2.5, np.zeros(length))
+        np.testing.assert_array_equal(beside, np.full(length, alone))
 
 
 # ------------------------------------------------------------------ what a program promises
