@@ -5,7 +5,7 @@ UV := uv==0.13.8
 need = @$(PYTHON) .ci/environment.py
 
 .DEFAULT_GOAL := help
-.PHONY: demo run test check crash crash-peers bench lock clean help
+.PHONY: demo run test check crash crash-peers bench fuzz lock clean help
 
 demo:  ## Watch the loop at work on real input, at most 30 s (SEED=7 for other values and timing)
 	$(need) requirements.lock
@@ -37,25 +37,32 @@ crash-peers:  ## Kill the loop and ansible-rulebook alike, KILLS times each (8),
 	$(need) requirements-peers.lock .venv-peers
 	@$(BIN)/python -m tests.crash.peers --kills $(KILLS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench:  ## Measure durable turns beside the floor and a peer
+bench: BENCH ?= turns formula
+bench:  ## Measure durable turns and formulas beside their floors and peers (BENCH=formula for one of them)
 	$(need) requirements-bench.lock
-	@$(BIN)/python benchmarks/turns.py $(ARGS)
+	@set -e; for one in $(BENCH); do $(BIN)/python benchmarks/$$one.py $(ARGS); done
 
-# One after the other: what the runtime lock has pinned binds the two others. UPGRADE=1 takes newer versions.
+fuzz: SECONDS ?= 600
+fuzz:  ## Try formulas with random text for SECONDS (600), by atheris; a finding ends it
+	$(need) requirements-fuzz.lock
+	@$(BIN)/python -m tests.fuzz.formula --seconds $(SECONDS) $(ARGS)
+
+# One after the other: what the runtime lock has pinned binds the three others. UPGRADE=1 takes newer versions.
 # The peers' own binds nobody and holds nothing of ours.
 compile = @$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
-lock:  ## Write the four locks anew from pyproject.toml (UPGRADE=1 for newer versions)
+lock:  ## Write the five locks anew from pyproject.toml (UPGRADE=1 for newer versions)
 	$(need)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
 	$(compile) pyproject.toml --group install --output-file requirements.lock
 	$(compile) pyproject.toml --group dev --constraints requirements.lock --output-file requirements-dev.lock
 	$(compile) pyproject.toml --group bench --constraints requirements.lock --output-file requirements-bench.lock
+	$(compile) pyproject.toml --group fuzz --constraints requirements.lock --output-file requirements-fuzz.lock
 	$(compile) --group peers --output-file requirements-peers.lock
 	@! grep -nE '://|^ *-(f|i)|--(index-url|extra-index-url|find-links)' requirements*.lock
 
 clean:  ## Remove .venv, .venv-peers, caches and builds; never a journal
-	rm -rf .venv .venv-peers .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist build
+	rm -rf .venv .venv-peers .fuzz .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## Show this

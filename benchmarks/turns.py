@@ -5,9 +5,6 @@ rounds, a ratio the median of the ratios within the rounds. Fails below `BAR`, a
 """
 
 import argparse
-import gc
-import platform
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -17,14 +14,11 @@ from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 import msgspec
-import psutil
 from durable_turns import Sample, durable_turns
 from msgspec import Struct
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
-
-from orchestrator.clock import SystemClock, utc
+from rounds import Report, asker, in_turns, ratio, report
 
 BAR = 0.1
 """The share of the floor that MDL is to reach at 64 keys."""
@@ -50,16 +44,6 @@ class Series(Struct, frozen=True):
     bytes: float
 
 
-class Report(Struct, frozen=True):
-    """What `--json` prints."""
-
-    name: str
-    machine: str
-    date: str
-    series: list[Series]
-    ratios: dict[str, float]
-
-
 _FIGURES = Series.__struct_fields__[2:]
 
 
@@ -70,12 +54,12 @@ def main() -> None:
         series = dict(_series(asked.share, _GOALS if asked.goals else ()))
     except ModuleNotFoundError as missing:
         sys.exit(f"turns.py: `{missing.name}` is not installed, so a series would be missing; run it by `make bench`")
-    report = summary(_measured(series, asked.rounds))
+    found = summary(_measured(series, asked.rounds))
     if asked.json:
-        print(msgspec.json.encode(report).decode())
+        print(msgspec.json.encode(found).decode())
     else:
-        _show(report)
-    if not asked.no_bar and (short := below(report)):
+        _show(found)
+    if not asked.no_bar and (short := below(found)):
         sys.exit(short)
 
 
@@ -93,17 +77,17 @@ def summary(rounds: Sequence[Mapping[Name, Sample]]) -> Report:
             case _:
                 ratios[f"vs_{name}_{keys}"] = _ratio(rounds, ours[keys], (name, keys))
     series = [_medians(name, keys, [one[name, keys] for one in rounds]) for name, keys in rounds[0]]
-    return Report("turns", _machine(), utc(SystemClock().now()).date().isoformat(), series, ratios)
+    return report("turns", series, ratios)
 
 
-def below(report: Report) -> str | None:
+def below(found: Report) -> str | None:
     """Say so where the bar was not reached."""
-    reached = report.ratios[f"of_floor_{_MANY}"]
+    reached = found.ratios[f"of_floor_{_MANY}"]
     return None if reached >= BAR else f"turns.py: {reached:.3f} of the floor at {_MANY} keys; the bar is {BAR}"
 
 
 def _ratio(rounds: Sequence[Mapping[Name, Sample]], one: Name, other: Name) -> float:
-    return round(median(samples[one].per_s / samples[other].per_s for samples in rounds), 4)
+    return ratio(rounds, one, other, figure=lambda sample: sample.per_s)
 
 
 def _medians(name: str, keys: int, samples: Sequence[Sample]) -> Series:
@@ -125,37 +109,24 @@ def _series(share: float, goals: Sequence[int]) -> Iterator[tuple[Name, Run]]:
 
 
 def _measured(series: Mapping[Name, Run], rounds: int) -> list[dict[Name, Sample]]:
-    found: list[dict[Name, Sample]] = []
-    gc.collect()
-    gc.freeze()  # what the peers have loaded is no reason for a pause in anybody's round
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("", total=rounds * len(series))
-        for number in range(1, rounds + 1):
-            found.append({})
-            for name, run in series.items():
-                progress.update(bar, description=f"round {number}: {name[0]}, {name[1]} keys")
-                gc.collect()
-                with _folder() as folder:
-                    found[-1][name] = run(Path(folder))
-                progress.advance(bar)
-    return found
+    runs = {name: partial(_run, run) for name, run in series.items()}
+    return in_turns(runs, rounds, told=lambda name: f"{name[0]}, {name[1]} keys")
+
+
+def _run(run: Run) -> Sample:
+    with _folder() as folder:
+        return run(Path(folder))
 
 
 def _folder() -> TemporaryDirectory[str]:
     return TemporaryDirectory(dir=_ROOT, prefix=".bench-")  # on the checkout's disk: /tmp may be memory
 
 
-def _machine() -> str:
-    size = f"{psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB"
-    versions = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
-    return f"{platform.system()} {platform.machine()}, {size}, {versions}"
-
-
-def _show(report: Report) -> None:
+def _show(found: Report) -> None:
     table = Table(title="Durable turns")
     for heading in ("series", "keys", "turns/s", "CPU µs/turn", "p50 ms", "p99 ms", "bytes/turn"):
         table.add_column(heading, justify="left" if heading == "series" else "right")
-    for one in report.series:
+    for one in found.series:
         figures = (
             f"{one.per_s:,.0f}",
             f"{one.cpu_us:,.0f}",
@@ -164,21 +135,17 @@ def _show(report: Report) -> None:
             f"{one.bytes:,.0f}",
         )
         table.add_row(one.name, str(one.keys), *figures)
-    print(f"{report.machine}, {report.date}")
+    print(f"{found.machine}, {found.date}")
     Console().print(table)
-    for name, ratio in report.ratios.items():
-        print(f"{name:>16} {ratio:7.3f}")
+    for name, figure in found.ratios.items():
+        print(f"{name:>16} {figure:7.3f}")
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="How many durable turns a second, beside the floor and LangGraph.")
-    parser.add_argument("--rounds", type=int, help="rounds to measure; left out, 5")
-    parser.add_argument("--quick", action="store_true", help="3 short rounds")
+    parser = asker("How many durable turns a second, beside the floor and LangGraph.", "3 short rounds")
     parser.add_argument(
         "--goals", action="store_true", help="also with 100 and 1,000 goals, all but one on other types"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--no-bar", action="store_true", help="measure only, whatever comes out")
     asked = parser.parse_args()
     asked.rounds, asked.share = asked.rounds or (3 if asked.quick else 5), 0.25 if asked.quick else 1.0
     return asked

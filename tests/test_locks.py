@@ -1,4 +1,4 @@
-"""The four locks: whole, free of any place they were made at, and all but the peers' of one mind."""
+"""The five locks: whole, free of any place they were made at, and all but the peers' of one mind."""
 
 import re
 import tomllib
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-bench.lock"]
+LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-bench.lock", "requirements-fuzz.lock"]
 PEERS = "requirements-peers.lock"
 
 
