@@ -11,7 +11,7 @@ def whole(function: str, value: float, least: int, most: int) -> int:
     """
     if least <= value <= most and float(value).is_integer():
         return int(value)
-    raise FormulaError(f"`{function}` wants a whole number from {least} to {most:,} there, not {value:g}")
+    raise FormulaError(f"`{function}` wants a whole number from {least} to {most:,} after its list, not {value:g}")
 
 
 def weight(function: str, value: float) -> float:

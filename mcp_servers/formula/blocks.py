@@ -126,7 +126,10 @@ class _Loop:
         self._last = {kid: place for place in places for kid in dag.kids[place]}
         self._texts = {place: f"{'r' if is_short else 'o'}{place}" for place in self._stored}
         self._blocks: dict[str, str] = {}
-        self._spare: list[str] = []
+        self._spare: dict[bool, list[str]] = {False: [], True: []}
+        """Arrays for parts and, under True, for truths, that are free."""
+        if dag.root in places and _operation(dag, dag.root).writes == "over":
+            self._spare[False].append(self._texts[dag.root])  # the last to be written: until then it may hold parts
         self._made: list[str] = []
 
     def lines(self, fewer: int) -> Iterator[str]:
@@ -155,13 +158,13 @@ class _Loop:
         operation = _operation(self._dag, place)
         texts = [self._text(kid) for kid in self._dag.kids[place]]
         done = {kid for kid in self._dag.kids[place] if self._last[kid] == place}
-        ended = [self._texts[kid] for kid in done if kid in self._texts and kid not in self._stored]
+        ended = [kid for kid in done if kid in self._texts and kid not in self._stored]
         if operation.writes == "over":
-            self._spare += ended
-        into = self._texts.get(place) or self._array("c" if operation.is_truth else "b")
+            self._free(ended)
+        into = self._texts.get(place) or self._array(is_truth=operation.is_truth)
         self._texts[place] = into
         if operation.writes != "over":
-            self._spare += ended
+            self._free(ended)
         if operation.writes == "no":
             return f"f_copy({into}, {CALLED[operation.name].format(*texts)})"
         out = f"out={into}" if operation.name in _NAMED else into
@@ -175,11 +178,13 @@ class _Loop:
             return whole
         return self._blocks.setdefault(whole, f"x{len(self._blocks)}")
 
-    def _array(self, kind: str) -> str:
+    def _free(self, places: Sequence[int]) -> None:
+        for place in places:
+            self._spare[_operation(self._dag, place).is_truth].append(self._texts[place])
+
+    def _array(self, *, is_truth: bool) -> str:
         """An array for a part (b) or a truth (c): one that is no longer needed, or one more."""
-        for name in self._spare:
-            if name.startswith(kind):
-                self._spare.remove(name)
-                return name
-        self._made.append(f"{kind}{len(self._made)}")
+        if self._spare[is_truth]:
+            return self._spare[is_truth].pop()
+        self._made.append(f"{'c' if is_truth else 'b'}{len(self._made)}")
         return self._made[-1]

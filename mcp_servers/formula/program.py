@@ -99,7 +99,9 @@ class Program:
         return self._of_floats(*values)
 
     def _of_arrays(self, values: Sequence[float | Array]) -> float | Array:
-        arrays: list[Any] = [value if getattr(value, "dtype", None) is _DOUBLE else _double(value) for value in values]
+        arrays = list[Any]()
+        for value in values:
+            arrays.append(value if type(value) is np.ndarray and value.dtype is _DOUBLE else _double(value))
         shapes = tuple([array.shape for array in arrays])
         way = self._ways.get(shapes)
         if way is None:
