@@ -45,10 +45,17 @@ def _trees(calls: dict[str, Any], over: dict[str, Any]) -> st.SearchStrategy[Tre
             st.tuples(st.sampled_from([name for name in calls if name in _TWO]), inner, inner),
             st.tuples(st.just("neg"), inner),
             st.tuples(st.just("if"), inner, inner, inner),
+            st.tuples(st.sampled_from(list(_INFIX)), st.sampled_from(list(_INFIX)), inner, inner).map(_shared),
             *([st.tuples(st.sampled_from(list(over)), inner)] if over else []),
         )
 
     return st.recursive(leaves, grown, max_leaves=14)
+
+
+def _shared(parts: Tree) -> Tree:
+    """A tree in which some parts stand twice, the second time the other way round."""
+    outer, inner, one, other = parts
+    return (outer, (inner, one, other), ("*", other, ("-", (inner, other, one), (inner, one, other))))
 
 
 def _written(tree: Tree) -> str:
@@ -95,7 +102,7 @@ def _expected(tree: Tree, **names: Any) -> Any:
         return _plain(tree, names)
 
 
-_VALUES = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, -0.0, 1.0, 0.5, 2.0, -1.0])
+_VALUES = st.floats(-100, 100) | st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, -0.0, 0.5, 2.0])
 _LENGTHS = st.sampled_from([1, 3, 100, 2048, 5000, 16_384, 16_385, 40_000])
 
 
@@ -163,6 +170,17 @@ def test_equal_parts_are_one_node_and_constants_are_computed_once() -> None:
     assert [place for place, used in enumerate(folded.uses()) if used and folded.operations[place]] == [folded.root]
     assert 4.0 in folded.constants.values()
     assert read("x ** 2", ("x",)).operations[-1] is OPERATIONS["multiply"]
+
+
+@pytest.mark.parametrize("sign", ["+", "-", "*", "/", "//", "%", "**", "<", "<=", "==", "!="])
+@pytest.mark.parametrize("length", [2, 5_000, 40_000])
+def test_what_stands_left_and_right_is_told_apart(sign: str, length: int) -> None:
+    a, b = np.resize([7.0, 2.0, 3.0], length), np.resize([2.0, 7.0, 3.0], length)
+    one, other = compile_formula(f"a {sign} b", ("a", "b")), compile_formula(f"b {sign} a", ("a", "b"))
+    both = compile_formula(f"(a {sign} b) * 1000 + (b {sign} a) + (a + b) * 0", ("a", "b"))
+    np.testing.assert_array_equal(one(a, b), other(b, a))
+    np.testing.assert_array_equal(both(a, b), np.multiply(one(a, b), 1000) + other(a, b))
+    assert both(7.0, 2.0) == np.ravel(both(a, b))[0]
 
 
 def test_nothing_that_a_user_wrote_is_in_the_generated_code() -> None:
