@@ -159,16 +159,16 @@ def _sample(call: Callable[[], Any], sample_s: float) -> float:
 
 
 def _show(found: Report) -> None:
-    engines = list(dict.fromkeys(one.engine for one in found.series if one.n))
     print(f"{found.machine}, {found.date}; microseconds a call")
-    by_name = {(one.name, one.engine, one.n): one.us for one in found.series}
-    table = Table(title="Formulas")
-    for heading in ("formula", "n", *engines):
-        table.add_column(heading, justify="left" if heading == "formula" else "right")
-    for name, n in dict.fromkeys((one.name, one.n) for one in found.series if one.n):
-        cells = [by_name.get((name, engine, n)) for engine in engines]
-        table.add_row(name, f"{n:,}", *("" if cell is None else f"{cell:,.2f}" for cell in cells))
-    Console().print(table)
+    for title in dict.fromkeys(one.name for one in found.series):
+        table = Table(title=title, title_justify="left")
+        table.add_column("")
+        for n in _LENGTHS:
+            table.add_column(f"n = {n:,}", justify="right")
+        for engine in dict.fromkeys(one.engine for one in found.series if one.n and one.name == title):
+            cells = {one.n: f"{one.us:,.2f}" for one in found.series if (one.name, one.engine) == (title, engine)}
+            table.add_row(engine, *(cells.get(n, "") for n in _LENGTHS))
+        Console().print(table)
     for one in found.series:
         if not one.n:
             print(f"{one.name}: {one.engine} in {one.us:.2f} us")
@@ -180,7 +180,7 @@ def _draw(found: Report, path: Path) -> None:
     import matplotlib as mpl  # noqa: PLC0415  only where it is drawn
 
     mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "mdl"
+    mpl.rcParams.update({"svg.hashsalt": "mdl", "svg.fonttype": "none"})
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
     titles = list(dict.fromkeys(one.name for one in found.series))

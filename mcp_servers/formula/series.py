@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcp_servers.formula.rolling import rolling_std
+from mcp_servers.formula.scratch import ROW
 
 Array = NDArray[np.float64]
 
@@ -118,10 +119,14 @@ def simple_returns(x: Array) -> Array:
 
 def log_returns(x: Array) -> Array:
     """The logarithms of each value's ratio to the one before, one fewer than the values; NaN where one is below 0."""
-    ratio = np.divide(x[1:], x[:-1])
-    if x.size and least(x) < 0:
-        ratio[(x[1:] < 0) | (x[:-1] < 0)] = np.nan
-    return np.log(ratio, ratio)
+    out = np.empty(max(len(x) - 1, 0))
+    for start in range(0, len(out), ROW):  # what stays in the cache is divided, looked at and taken the logarithm of
+        piece, ratio = x[start : start + ROW + 1], out[start : start + ROW]
+        np.divide(piece[1:], piece[:-1], ratio)
+        if np.minimum.reduce(piece) < 0:
+            ratio[(piece[1:] < 0) | (piece[:-1] < 0)] = np.nan
+        np.log(ratio, ratio)
+    return out
 
 
 def rolling_volatility(x: Array, n: int) -> Array:

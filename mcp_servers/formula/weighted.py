@@ -21,9 +21,7 @@ _AHEAD = np.arange(WIDTH)[None, :] - np.arange(WIDTH)[:, None]
 
 def ewm_mean(x: Array, alpha: float) -> Array:
     """y[0] = x[0], y[i] = (1 - alpha) y[i-1] + alpha x[i]."""
-    weighted = np.multiply(x, alpha)
-    weighted[:1] = x[:1]
-    return _recurred(weighted, 1.0 - alpha)
+    return _recurred(x, alpha, float(x[0]), 1.0 - alpha) if len(x) else x.copy()
 
 
 def ewm_var(x: Array, alpha: float) -> Array:
@@ -32,8 +30,7 @@ def ewm_var(x: Array, alpha: float) -> Array:
     mean = ewm_mean(moved, alpha)
     apart = np.subtract(moved[1:], mean[:-1], moved[1:])
     np.multiply(apart, apart, apart)
-    np.multiply(apart, alpha * (1.0 - alpha), apart)
-    return _recurred(moved, 1.0 - alpha)
+    return _recurred(moved, alpha * (1.0 - alpha), float(moved[0]), 1.0 - alpha) if len(x) else moved
 
 
 def ewm_std(x: Array, alpha: float) -> Array:
@@ -42,39 +39,41 @@ def ewm_std(x: Array, alpha: float) -> Array:
     return np.sqrt(variance, variance)
 
 
-def _recurred(u: Array, decay: float) -> Array:
-    """y[0] = u[0], y[i] = decay * y[i-1] + u[i], in place of u."""
-    before = 0.0
-    spare = borrowed(1, min(len(u), ROW))
-    for start in range(0, len(u), ROW):
-        piece = u[start : start + ROW]
-        _recur(piece, decay, before, spare[0])
-        before = float(piece[-1])
+def _recurred(x: Array, weight: float, first: float, decay: float) -> Array:
+    """y[0] = first, y[i] = decay * y[i-1] + weight * x[i], piece by piece."""
+    out, before = np.empty(len(x)), 0.0
+    spare = borrowed(1, min(len(x), ROW))
+    for start in range(0, len(x), ROW):
+        piece, found = x[start : start + ROW], out[start : start + ROW]
+        weighted = np.multiply(piece, weight, spare[0][: len(piece)])
+        if not start:
+            weighted[0] = first
+        _recur(weighted, decay, before, found)
+        before = float(found[-1])
     give_back(spare)
-    return u
+    return out
 
 
-def _recur(u: Array, decay: float, before: float, spare: Array) -> None:
+def _recur(u: Array, decay: float, before: float, out: Array) -> None:
+    """y[i] = decay * y[i-1] + u[i], from the value `before` all; u is overwritten."""
     count = len(u) // WIDTH
     if count <= 1:
-        _one_by_one(u, decay, before)
+        _one_by_one(u, decay, before, out)
         return
     triangle, row_decay = _powers(decay)
-    table = spare[: count * WIDTH].reshape(count, WIDTH)
-    np.copyto(table, u[: table.size].reshape(table.shape))
-    ends = np.matmul(table, triangle[:, -1])
-    _recur(ends, row_decay, before, np.empty(count))
+    table, ends = u[: count * WIDTH].reshape(count, WIDTH), np.empty(count)
+    _recur(np.matmul(table, triangle[:, -1]), row_decay, before, ends)
     if not math.isfinite(ends[-1]):  # 0 times what is not finite would reach the places before it
-        _one_by_one(u, decay, before)
+        _one_by_one(u, decay, before, out)
         return
     table[0, 0] += decay * before
     table[1:, 0] += decay * ends[:-1]
-    np.matmul(table, triangle, out=u[: table.size].reshape(table.shape))
-    _one_by_one(u[table.size :], decay, float(ends[-1]))
+    np.matmul(table, triangle, out=out[: table.size].reshape(table.shape))
+    _one_by_one(u[table.size :], decay, float(ends[-1]), out[table.size :])
 
 
-def _one_by_one(u: Array, decay: float, before: float) -> None:
-    u[:] = [*accumulate(u.tolist(), lambda y, new: y * decay + new, initial=before)][1:]
+def _one_by_one(u: Array, decay: float, before: float, out: Array) -> None:
+    out[:] = [*accumulate(u.tolist(), lambda y, new: y * decay + new, initial=before)][1:]
 
 
 @lru_cache(maxsize=32)
