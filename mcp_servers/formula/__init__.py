@@ -1,6 +1,8 @@
-"""Arithmetic for goals: whitelisted expressions over numbers and arrays, and a few formulas by name.
+"""Formulas: whitelisted expressions over numbers and lists, by name or as text, for one row, many, or as streams.
 
-It knows no files, no names but the given variables, no attributes, no loops. config: only `folder`, which it ignores.
+It knows no files but those of its config, no names but the given variables, no attributes, no loops. Config: `formulas`
+(TOML files of users), `store` (where `define` keeps them), `tools` (which are tools of their own), `streams.keys`,
+`streams.values`, `allowed_hosts`, and `folder`.
 """
 
 from collections.abc import Mapping
@@ -14,5 +16,5 @@ __all__ = ["configure"]
 
 
 def configure(config: Mapping[str, Any] | None = None) -> "MCPServer[Any]":
-    """The MCP server; see `server.py`. MCP is loaded only now: the compiler does without."""
+    """The MCP server; see `server.py`. MCP is loaded only now: plain HTTP does without."""
     return import_module("mcp_servers.formula.server").configure(config)

@@ -1,9 +1,6 @@
-import asyncio
 import json
-import math
 import re
 import tracemalloc
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +8,6 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from mcp import Client, StdioServerParameters
 from mcp.server import MCPServer
 
 from mcp_servers.formula import configure
@@ -206,69 +202,3 @@ _ANYTHING = st.recursive(
 def test_no_variables_bring_anything_but_a_value_or_a_formula_error(variables: dict[str, Any]) -> None:
     with suppress(FormulaError):
         assert computed("sum(x * 2) + y", variables).dtype == np.float64
-
-
-# ------------------------------------------------------------------ by name
-
-
-async def test_volatility_is_the_deviation_of_log_returns(server: MCPServer[Any]) -> None:
-    prices = [100.0, 101, 99, 102]
-    returns = [math.log(101 / 100), math.log(99 / 101), math.log(102 / 99)]
-    told = await call(server, "volatility", prices=prices)
-    assert told == {"value": pytest.approx(float(np.std(returns)), rel=1e-12), "enough": True}
-    assert await call(server, "volatility", prices=[5, 5, 5]) == {"value": 0.0, "enough": True}
-    for few in ([], [1.0], [1.0, 2.0]):
-        assert await call(server, "volatility", prices=few) == {"value": 0.0, "enough": False}
-    assert "above 0, not 0" in await refusal(server, "volatility", prices=[1, 0, 2])
-    assert "above 0, not inf" in await refusal(server, "volatility", prices=[1, float("inf"), 2])
-
-
-async def test_zscore_tells_where_there_is_no_deviation(server: MCPServer[Any]) -> None:
-    told = await call(server, "zscore", values=[2, 4, 4, 4, 5, 5, 7, 9], value=9)
-    assert told == {"value": 2.0, "finite": True}
-    for values in ([], [3.0], [3.0, 3.0]):
-        assert await call(server, "zscore", values=values, value=3) == {"value": None, "finite": False}
-
-
-async def test_an_option_is_priced_as_the_textbook_does(server: MCPServer[Any]) -> None:
-    option: dict[str, Any] = {"spot": 42, "strike": 40, "rate": 0.1, "volatility": 0.2, "years": 0.5}
-    call_price = (await call(server, "black_scholes", **option))["value"]
-    put_price = (await call(server, "black_scholes", **option, kind="put"))["value"]
-    assert (round(call_price, 2), round(put_price, 2)) == (4.76, 0.81)  # Hull, Options, Futures and Other Derivatives
-    assert call_price - put_price == pytest.approx(42 - 40 * math.exp(-0.05), rel=1e-12)
-    assert (await call(server, "black_scholes", **option | {"years": 0}))["value"] == 2.0
-    assert "above 0" in await refusal(server, "black_scholes", **option | {"spot": 0})
-    assert await call(server, "black_scholes", **option | {"rate": -5000, "kind": "put"}) == {
-        "value": None,
-        "finite": False,
-    }
-
-
-async def test_interest_is_compounded_with_contributions(server: MCPServer[Any]) -> None:
-    told = await call(server, "compound_interest", principal=1000, rate=0.05, years=2, contribution=100)
-    assert told["value"] == pytest.approx(1000 * 1.05**2 + 100 * 1.05 + 100, rel=1e-12)
-    flat = await call(server, "compound_interest", principal=1000, rate=0, years=3, contribution=10)
-    assert flat == {"value": 1030.0, "finite": True}
-    assert "above -1" in await refusal(server, "compound_interest", principal=1, rate=-1, years=1)
-    assert await call(server, "compound_interest", principal=1, rate=1e300, years=9) == {"value": None, "finite": False}
-
-
-async def test_text_is_never_taken_for_a_number(server: MCPServer[Any]) -> None:
-    assert "valid number" in await refusal(server, "volatility", prices=["1", "2", "3"])
-    assert "valid number" in await refusal(server, "zscore", values=[1, 2], value="3")
-
-
-async def test_formula_alone_over_stdio_tells_what_is_not_finite(
-    alone: Callable[[str, Any], StdioServerParameters],
-) -> None:
-    async with asyncio.timeout(15), Client(alone("formula", {})) as client:
-        tools = (await client.list_tools()).tools
-        assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools)
-        told = await client.call_tool("evaluate", {"expression": "1 / x", "variables": {"x": [1, 0, 4]}})
-        assert told.structured_content == {"value": [1.0, None, 0.25], "finite": False}
-        refused = await client.call_tool("evaluate", {"expression": "x.real", "variables": {"x": 1}})
-        assert refused.is_error
-
-
-def test_alone_a_wrong_config_ends_it_with_one_line(refused_start: Callable[[str, Any], str]) -> None:
-    assert refused_start("formula", {"speed": 9}) == "config has no key `speed`; it knows `folder`"
