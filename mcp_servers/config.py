@@ -1,11 +1,15 @@
 """What every server's config shares: strict types, no unknown keys, and one line that says what to mend."""
 
 import difflib
+import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
+
+VARIABLE = "MDL_SERVER_CONFIG"
 
 
 class ConfigError(ValueError):
@@ -45,6 +49,22 @@ def read(kind: type[_C], config: Mapping[str, Any] | None) -> _C:
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_context=False, include_input=False)
         raise ConfigError("; ".join(_line(kind, one["type"], one["loc"], one["msg"]) for one in wrong)) from None
+
+
+def given() -> Mapping[str, Any]:
+    """The config of a server that runs alone, from the environment: JSON in MDL_SERVER_CONFIG, or nothing.
+
+    Raises:
+        ConfigError: it is no JSON object.
+    """
+    text = os.environ.get(VARIABLE) or "{}"
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{VARIABLE} is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f'{VARIABLE} must be a JSON object such as {{"folder": "/srv/shop"}}')
+    return cast("dict[str, Any]", found)
 
 
 def _line(kind: type[Config], fault: str, place: tuple[int | str, ...], words: str) -> str:
