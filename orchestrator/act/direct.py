@@ -32,8 +32,8 @@ class Direct:
         self._validate = metadata.arg_model.__pydantic_validator__.validate_python
         self._names = {name: field.alias or name for name, field in fields.items()}
         self._renamed = any(name != told for name, told in self._names.items())
-        strings = [name for name, field in fields.items() if field.annotation is str]
-        self._strings = frozenset(strings) | {self._names[name] for name in strings}
+        others = [name for name, field in fields.items() if field.annotation is not str]
+        self._no_strings = frozenset(others) | {self._names[name] for name in others}
         self._wrapped = metadata.wrap_output
         self._output = None
         if metadata.output_model is not None and metadata.output_schema is not None:
@@ -66,7 +66,7 @@ class Direct:
 
     def _given(self, arguments: dict[str, Json]) -> dict[str, Any]:
         for name, value in arguments.items():
-            if isinstance(value, str) and name not in self._strings:
+            if isinstance(value, str) and name in self._no_strings:
                 return self._metadata.validate_arguments(arguments)  # the SDK may take such a text for JSON
         given = self._validate(arguments).__dict__
         if self._renamed:
