@@ -19,6 +19,7 @@ from time import perf_counter
 from orchestrator.loop.ahead import Ahead
 from orchestrator.orient.orientation import Sighting
 from orchestrator.orienting import Orienting
+from orchestrator.telemetry import Timings
 from orchestrator.types import Event, Record, Touch
 
 Spawn = Callable[[int, Callable[[], Coroutine[None, None, None]]], object]
@@ -30,9 +31,9 @@ Then = Callable[[tuple[Touch, ...], float], None]
 class Line:
     """Events on their way to their turns. At most `most` wait; then the reader does."""
 
-    def __init__(self, orienting: Orienting, ahead: Ahead, *, spawn: Spawn, most: int = 1024) -> None:
-        """Weigh by the windows of `ahead`, and keep them."""
-        self._orienting, self._ahead, self._spawn = orienting, ahead, spawn
+    def __init__(self, orienting: Orienting, ahead: Ahead, *, spawn: Spawn, timings: Timings, most: int = 1024) -> None:
+        """Weigh by the windows of `ahead`, and keep them; `timings` are told how long an event's `let`s took."""
+        self._orienting, self._ahead, self._spawn, self._timings = orienting, ahead, spawn, timings
         self._room = asyncio.Semaphore(most)
         self._last: dict[Hashable, asyncio.Future[None]] = {}
         self._waiting = 0
@@ -93,7 +94,9 @@ class Line:
     ) -> None:
         try:
             if sighting is not None:
+                began = perf_counter()
                 await self._orienting.fill(sighting)
+                self._timings.add("let", perf_counter() - began)
             if before:
                 await asyncio.wait(before)
             then()

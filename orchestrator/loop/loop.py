@@ -78,7 +78,7 @@ class Loop:
         self._marks = Marks(journal, self.state, self._progress, plans, spawn=self._beside.spawn, every=snapshot_every)
         self.parking = Parking(journal, self.state, plans, clock=clock)
         ahead = Ahead(self.state, stages.orienting.version)
-        self._line = Line(stages.orienting, ahead, spawn=self._beside_the_reader)
+        self._line = Line(stages.orienting, ahead, spawn=self._beside_the_reader, timings=self.timings)
         self._turns = Turns(
             journal,
             self.state,

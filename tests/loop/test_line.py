@@ -11,6 +11,7 @@ from orchestrator.journal.state import State
 from orchestrator.loop.ahead import Ahead
 from orchestrator.loop.line import Line
 from orchestrator.orienting import Orienting
+from orchestrator.telemetry import Timings
 from orchestrator.testing import MemoryJournal
 from orchestrator.types import Call, Event, Goal, GoalVersion, Json, Record, Touch, Window
 from tests.loops import START, Held, Tools, call, echo, emit, event, goal, living, outcomes, set_goals, until
@@ -84,7 +85,9 @@ async def in_line(came: Sequence[Came]) -> Touched:
 
     touched: Touched = {}
     async with asyncio.TaskGroup() as tasks:
-        line = Line(*await prepared(Tools(risk=risk)), spawn=lambda _, work: tasks.create_task(work()))
+        line = Line(
+            *await prepared(Tools(risk=risk)), spawn=lambda _, work: tasks.create_task(work()), timings=Timings()
+        )
         for now, (one, record) in enumerate(taken(came), 1):
             await line.orient(
                 one, record, lineage=(), then=lambda touches, _, at=record.position: touched.update({at: touches})
@@ -127,7 +130,7 @@ async def hanging(most: int = 1024) -> AsyncGenerator[tuple[Line, Held, list[str
         orienting, ahead = await prepared(
             Tools(risk=risk), [goal("slow", let=RISK), goal("quick", on="shop.odd", when="event.data.of == 'a'")]
         )
-        yield Line(orienting, ahead, spawn=spawn, most=most), risk, passed
+        yield Line(orienting, ahead, spawn=spawn, timings=Timings(), most=most), risk, passed
         risk.open.set()
 
 
@@ -175,6 +178,18 @@ async def test_a_let_that_hangs_holds_no_goal_of_another_key() -> None:
         risk.open.set()
         await life.idle()
         assert outcomes(journal) == ["succeeded t.act(2)", "succeeded t.act(1)"]
+
+
+async def test_the_time_that_lets_take_is_told_as_a_stage() -> None:
+    journal = MemoryJournal()
+    await set_goals(journal, goal("quick", on="shop.odd"), goal("asking", let={"risk": call("t.risk")}))
+    async with living(journal, Tools(risk=echo, act=echo)) as life:
+        await emit(journal, event("1", type_="shop.odd"))
+        await life.idle()
+        assert "let" not in life.loop.timings.quantiles()
+        await emit(journal, event("2"))
+        await life.idle()
+        assert "let" in life.loop.timings.quantiles()
 
 
 async def test_a_stop_while_a_let_hangs_leaves_its_event_to_the_next_start() -> None:
