@@ -13,7 +13,7 @@ from orchestrator.journal.drafts import event_of, turn_of
 from orchestrator.journal.reader import SqliteReader
 
 pytestmark = pytest.mark.timeout(90)
-STAGES = {"act", "commit", "decide", "guard", "orient", "wait"}
+STAGES = {"act", "commit", "decide", "guard", "let", "orient", "wait"}
 
 
 def demo(folder: Path, *, seconds: int, seed: int = 3) -> dict[str, Any]:
