@@ -7,6 +7,7 @@ bad row is nobody else's trouble; what is wrong for all rows refuses the batch.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from time import monotonic
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -15,7 +16,7 @@ from mcp_servers.formula.bounds import POINTS
 from mcp_servers.formula.evaluation import evaluate
 from mcp_servers.formula.formula import Formula, pointwise
 from mcp_servers.formula.functions import Array
-from mcp_servers.formula.limits import FormulaError
+from mcp_servers.formula.limits import WALL_S, FormulaError
 from mcp_servers.formula.program import compile_formula
 from mcp_servers.formula.slots import MISSING, stranger
 
@@ -29,17 +30,17 @@ class Rows(NamedTuple):
     errors: dict[int, str]
 
 
-def of_formula(formula: Formula, *, points: object = None, columns: object = None) -> Rows:
-    """A formula for each row of a batch.
+def of_formula(formula: Formula, *, points: object = None, columns: object = None, within: float = WALL_S) -> Rows:
+    """A formula for each row of a batch, within so many seconds.
 
     Raises:
         FormulaError: there are both points and columns or neither, or something is wrong for all rows.
     """
     if columns is not None:
-        return _formula_columns(formula, _columns(points, columns))
+        return _formula_columns(formula, _columns(points, columns), within=within)
     given = _points(points)
     if not formula.pointwise:
-        return _each(formula, given)
+        return _each(formula, given, within=within)
     errors = {at: fault for at, point in enumerate(given) if (fault := _fault(formula, point))}
     objects = [cast("Point", point) if isinstance(point, dict) else Point() for point in given]
     filled: dict[str, object] = {}
@@ -49,8 +50,8 @@ def of_formula(formula: Formula, *, points: object = None, columns: object = Non
     return _at_once(formula, filled, len(given), errors)
 
 
-def of_expression(text: str, *, points: object = None, columns: object = None) -> Rows:
-    """An expression for each row of a batch; its variables may differ from row to row.
+def of_expression(text: str, *, points: object = None, columns: object = None, within: float = WALL_S) -> Rows:
+    """An expression for each row of a batch, within so many seconds; its variables may differ from row to row.
 
     Raises:
         FormulaError: as `of_formula`, or the expression is refused.
@@ -59,21 +60,20 @@ def of_expression(text: str, *, points: object = None, columns: object = None) -
         table = _columns(points, columns)
         count = _count(table)
         program = compile_formula(text, tuple(table))
-        if pointwise(text) and all(map(_numeric, table.values())):
-            arrays = [np.asarray(column, dtype=np.float64) for column in table.values()]
+        if pointwise(text) and (arrays := _arrays(table)) is not None:
             return Rows(_spread(program(*arrays) if count else 0.0, count), {})
-        return _each(partial(evaluate, program), _rows_of(table, count))
+        return _each(partial(evaluate, program), _rows_of(table, count), within=within)
     given = _points(points)
     names = sorted({name for point in given if isinstance(point, dict) for name in cast("Point", point)})
     if names:
-        compile_formula(text, tuple(names))  # what is refused for all rows is refused once
-    return _each(lambda point: evaluate(compile_formula(text, tuple(point)), point), given)
+        compile_formula(text, names)  # what is refused for all rows is refused once
+    return _each(lambda point: evaluate(compile_formula(text, sorted(point)), point), given, within=within)
 
 
 Point = dict[str, Any]
 
 
-def _formula_columns(formula: Formula, table: Point) -> Rows:
+def _formula_columns(formula: Formula, table: Point, *, within: float) -> Rows:
     if not table.keys() <= formula.slots.keys():
         raise stranger(table, formula.slots)
     for name, slot in formula.slots.items():
@@ -82,7 +82,7 @@ def _formula_columns(formula: Formula, table: Point) -> Rows:
     count = _count(table)
     if formula.pointwise:
         return _at_once(formula, table, count, {})
-    return _each(formula, _rows_of(table, count))
+    return _each(formula, _rows_of(table, count), within=within)
 
 
 def _at_once(formula: Formula, table: Mapping[str, object], count: int, errors: dict[int, str]) -> Rows:
@@ -102,10 +102,13 @@ def _at_once(formula: Formula, table: Mapping[str, object], count: int, errors: 
     return Rows(result, dict(sorted(errors.items())))
 
 
-def _each(compute: Callable[[Point], float | Array], points: Sequence[object]) -> Rows:
+def _each(compute: Callable[[Point], float | Array], points: Sequence[object], *, within: float) -> Rows:
     values: list[float | Array] = []
     errors: dict[int, str] = {}
+    end = monotonic() + within
     for at, point in enumerate(points):
+        if monotonic() > end:
+            raise FormulaError(f"the batch takes more than {within:g} s, {at:,} of its rows alone; send fewer at once")
         try:
             values.append(compute(_object(point)))
         except FormulaError as error:
@@ -168,8 +171,15 @@ def _rows_of(table: Point, count: int) -> list[Point]:
     ]
 
 
-def _numeric(column: object) -> bool:
-    return set(map(type, cast("list[object]", column) if isinstance(column, list) else [column])) <= _NUMBERS
+def _arrays(table: Point) -> list[Array] | None:
+    """The columns as arrays, where they hold nothing but numbers that a double can be."""
+    for column in table.values():
+        if not set(map(type, cast("list[object]", column) if isinstance(column, list) else [column])) <= _NUMBERS:
+            return None
+    try:
+        return [np.asarray(column, dtype=np.float64) for column in table.values()]
+    except OverflowError:
+        return None
 
 
 def _spread(value: float | Array, count: int) -> Array:

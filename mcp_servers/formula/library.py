@@ -67,7 +67,7 @@ class Library:
             raise FormulaError(self._stranger(name))
         if not at:
             return versions[max(versions)]
-        for number, formula in versions.items():
+        for number, formula in tuple(versions.items()):  # `define` may add one meanwhile, on a thread
             if str(number) == version:
                 return formula
         known = ", ".join(str(number) for number in sorted(versions)[-_SHOWN:])
@@ -89,7 +89,7 @@ class Library:
         if home != str(self._store):
             raise FormulaError(f"the name `{definition.name}` is taken by {home}; choose another")
         self._usable(definition)
-        while True:
+        for _ in range(FORMULAS):
             versions = self._versions.get(definition.name, {})
             last = max(versions, default=0)
             if missed := self._store.after(definition.name, last):  # another process keeps its own in this store
@@ -104,6 +104,7 @@ class Library:
             if self._store.keep(new.definition):
                 self._add(new, home)
                 return new
+        raise FormulaError(f"{home} is being written by others all the time; try again")
 
     def _take(self, definition: Definition, home: str) -> None:
         try:
