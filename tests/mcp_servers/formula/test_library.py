@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -222,23 +223,58 @@ from mcp_servers.formula.definition import definition_of
 from mcp_servers.formula.library import Library
 from mcp_servers.formula.store import Store
 
-found = Library(store=Store(Path(sys.argv[1])))
-for number in range(100_000):
-    given = {"name": "f", "about": "a", "expression": f"x + {number}", "parameters": {"x": {}}}
+folder, name, count = sys.argv[1:]
+found = Library(store=Store(Path(folder)))
+for number in range(int(count)):
+    given = {"name": "f", "about": f"{name} {number}", "expression": "x + 1", "parameters": {"x": {}}}
     print(found.define(definition_of(given)).title, flush=True)
 """
 
 
-def test_what_was_defined_outlives_kill_9_and_the_file_stays_whole(tmp_path: Path) -> None:
-    path = tmp_path / "defined"
-    for _ in range(3):
-        with subprocess.Popen([sys.executable, "-c", DEFINING, str(path)], stdout=subprocess.PIPE) as defining:
-            assert defining.stdout is not None
-            said = [defining.stdout.readline() for _ in range(5)]
-            os.kill(defining.pid, signal.SIGKILL)
-            said += defining.stdout.readlines()
+def defining(folder: Path, name: str, count: int, *before: str) -> subprocess.Popen[bytes]:
+    command = [*before, sys.executable, "-c", DEFINING, str(folder), name, str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
+
+
+def kept(folder: Path) -> list[int]:
+    files = [tomllib.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.toml")]
+    return sorted(file["formulas"][0].get("version", 1) for file in files)
+
+
+def test_what_was_defined_outlives_kill_9_and_every_file_is_whole(tmp_path: Path) -> None:
+    for life in range(3):
+        with defining(tmp_path / "defined", f"life {life}", 100_000) as process:
+            assert process.stdout is not None
+            said = [process.stdout.readline() for _ in range(5)]
+            os.kill(process.pid, signal.SIGKILL)
+            said += process.stdout.readlines()
         last = int(said[-1 if said[-1].endswith(b"\n") else -2].decode().partition("@")[2])
-        files = [tomllib.loads(file.read_text(encoding="utf-8")) for file in path.glob("*.toml")]
-        kept = sorted(file["formulas"][0].get("version", 1) for file in files)
-        assert len(kept) in {last, last + 1}
-        assert kept == [*range(1, len(kept) + 1)]
+        versions = kept(tmp_path / "defined")
+        assert len(versions) in {last, last + 1}
+        assert versions == [*range(1, len(versions) + 1)]
+
+
+def test_processes_that_define_at_once_take_no_version_from_one_another(tmp_path: Path) -> None:
+    processes = [defining(tmp_path / "defined", name, 30) for name in ("ann", "bob", "cy")]
+    said = [process.communicate(timeout=60)[0].decode().split() for process in processes]
+    assert sorted(int(one.partition("@")[2]) for each in said for one in each) == [*range(1, 91)]
+    assert kept(tmp_path / "defined") == [*range(1, 91)]
+
+
+@pytest.mark.requires("strace")
+def test_a_definition_is_on_the_disk_before_it_is_told(tmp_path: Path) -> None:
+    out, folder = tmp_path / "trace.txt", tmp_path / "defined"
+    calls = ("-o", str(out), "-f", "-y", "-e", "trace=fsync,link,linkat,write", "-e", "signal=none")
+    with defining(folder, "a", 3, "strace", *calls) as process:
+        assert process.stdout is not None
+        process.stdout.read()
+    found = [kind for line in out.read_text(encoding="utf-8").splitlines() for kind in asked(line, folder)]
+    assert "".join(found).endswith("file linked folder told " * 3)
+
+
+def asked(line: str, folder: Path) -> list[str]:
+    """What a line of strace says of the store."""
+    marks = {"file ": f"fsync(%<{folder}/*.new>", "folder ": f"fsync(%<{folder}>", "told ": 'write(1<%>, "f@'}
+    if "link" in line and "f@" in line:
+        return ["linked "]
+    return [kind for kind, mark in marks.items() if fnmatch(line, f"*{mark.replace('%', '*')}*")]
