@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from mcp_servers.formula.batch import Rows, of_expression, of_formula
 from mcp_servers.formula.definition import definition_of
@@ -39,6 +39,7 @@ def floats(rows: Rows) -> list[float]:
 
 
 @given(st.lists(_POINT | _ODD | st.fixed_dictionaries({"a": _NUMBER, "b": _NUMBER}), max_size=8))
+@example([{"a": 1.0, "b": 2.0, "d": 3.0}, {"a": 1.0, "b": 2.0}])
 def test_rows_computed_at_once_are_worth_what_each_is_alone(points: list[Any]) -> None:
     rows = of_formula(PART, points=points)
     expected = [alone(point) if isinstance(point, dict) else math.nan for point in points]

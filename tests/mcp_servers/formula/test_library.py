@@ -172,6 +172,7 @@ def test_a_part_is_written_once_and_used_by_name() -> None:
         ({"where": {"a": "b", "b": "price - cost"}, "expression": "a / price"}, "`where.a` uses `b`"),
         ({"where": {"a": "a + 1"}, "expression": "a / price - cost"}, "`where.a` uses `a`"),
         ({"where": {"a": "price"}}, "nothing uses `where.a`"),
+        ({"parameters": {"price": {}, "cost": {}, "tax": {}}}, "nothing uses the parameter `tax`"),
         ({"where": {"price": "cost"}}, "`where.price` has the name of a parameter"),
         ({"where": {"sqrt": "cost"}}, "`where.sqrt` has the name of a function"),
         (
