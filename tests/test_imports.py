@@ -36,6 +36,8 @@ FAULTS = [
     ("explain", "orchestrator/explain/explanation.py", "orchestrator.explain.explainer"),
     ("formula", "mcp_servers/formula/rolling.py", "mcp_servers.formula.series"),
     ("formula", "mcp_servers/formula/dag.py", "mcp_servers.formula.emit"),
+    ("formula", "mcp_servers/formula/store.py", "mcp_servers.formula.service"),
+    ("formula", "mcp_servers/formula/nowhere.py", "json"),
     ("compiler", "mcp_servers/formula/program.py", "mcp.types"),
     ("compiler", "mcp_servers/formula/special.py", "starlette.applications"),
     ("tops", "rag/__init__.py", "orchestrator.types"),
