@@ -209,6 +209,19 @@ def test_two_processes_that_keep_formulas_in_one_file_lose_none(tmp_path: Path) 
     assert library(tmp_path).versions("margin") == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("content", "words"), [("", "holds 0 formulas"), ("[", "is no TOML"), ("[[formulas]]\nname = 'x'", "missing")]
+)
+def test_a_file_in_the_store_that_somebody_spoilt_is_named(tmp_path: Path, content: str, words: str) -> None:
+    found = library(tmp_path)
+    found.define(definition_of(BASE))
+    (tmp_path / "defined" / "margin@2.toml").write_text(content)
+    with pytest.raises(FormulaError, match=r"margin@2\.toml") as caught:
+        found.define(definition_of({**BASE, "about": "Another."}))
+    assert words in str(caught.value)
+    assert found.versions("margin") == [1]
+
+
 def test_a_store_that_cannot_be_written_keeps_what_it_had(tmp_path: Path) -> None:
     found = library(tmp_path / "none")
     with pytest.raises(FormulaError, match="cannot be written: No such file"):
