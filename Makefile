@@ -5,7 +5,7 @@ UV := uv==0.13.8
 need = @$(PYTHON) .ci/environment.py
 
 .DEFAULT_GOAL := help
-.PHONY: demo run test check crash crash-peers bench fuzz lock clean help
+.PHONY: demo run test check crash crash-peers bench bench-peers fuzz lock clean help
 
 demo:  ## Watch the loop at work on real input, at most 30 s (SEED=7 for other values and timing)
 	$(need) requirements.lock
@@ -41,6 +41,10 @@ bench: BENCH ?= turns formula
 bench:  ## Measure durable turns and formulas beside their floors and peers (BENCH=formula for one of them)
 	$(need) requirements-bench.lock
 	@set -e; for one in $(BENCH); do $(BIN)/python benchmarks/$$one.py $(ARGS); done
+
+bench-peers:  ## Measure formulas over HTTP beside PHP, nginx and MariaDB; it says which Debian packages it needs
+	$(need) requirements-bench.lock
+	@$(BIN)/python benchmarks/formula_service.py $(ARGS)
 
 fuzz: SECONDS ?= 600
 fuzz:  ## Try formulas with random text for SECONDS (600), by atheris; a finding ends it
