@@ -5,7 +5,7 @@ UV := uv==0.13.8
 need = @$(PYTHON) .ci/environment.py
 
 .DEFAULT_GOAL := help
-.PHONY: demo run test check crash crash-peers bench bench-peers fuzz lock clean help
+.PHONY: demo run test check crash crash-peers attacks bench bench-peers fuzz lock clean help
 
 demo:  ## Watch the loop at work on real input, at most 30 s (SEED=7 for other values and timing)
 	$(need) requirements.lock
@@ -36,6 +36,10 @@ crash-peers:  ## Kill the loop and ansible-rulebook alike, KILLS times each (8),
 	$(need) requirements-dev.lock
 	$(need) requirements-peers.lock .venv-peers
 	@$(BIN)/python -m tests.crash.peers --kills $(KILLS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+attacks:  ## Play every attack on the guard and its benign twin, judged from outside (ARGS="--class injection", "--mutations")
+	$(need) requirements-dev.lock
+	@$(BIN)/python -m tests.attacks.run $(ARGS)
 
 bench: BENCH ?= turns formula
 bench:  ## Measure durable turns and formulas beside their floors and peers (BENCH=formula for one of them)
