@@ -4,8 +4,9 @@
 
 A table by class, what is wrong case by case, and last the run in four numbers as JSON. Exit code 0 where nothing got
 through, nothing is unsupported, and 98 % of the twins act. `--without` has the guard not hear a policy. `--mutations`
-leaves out one policy after the other and looks for an attack that then gets through; `--emptied` plays each attack that
-policies alone are to stop without all of those: every one must get through, or it proves nothing.
+leaves out one policy after the other and looks for an attack that is stopped with it and gets through without.
+`--emptied` plays each attack that policies alone are to stop without all of those: every one must get through, or it
+proves nothing.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import msgspec
@@ -26,13 +27,16 @@ from tests.attacks.world import Played, play
 _EVERY = 50
 """Worlds between two lines of progress."""
 
+_AT_ONCE = 4
+"""Attacks that are tried on a mutation before it is said that none gets through."""
+
 Say = Callable[[str], None]
 
 
 class Run:
     """Worlds in the processes of a pool; each process plays many, one after the other."""
 
-    def __init__(self, pool: ProcessPoolExecutor, say: Say) -> None:
+    def __init__(self, pool: Executor, say: Say) -> None:
         self._pool, self._say, self._there = pool, say, given()
 
     def judged(self, chosen: Sequence[Case], *, without: Sequence[str] = ()) -> list[Verdict]:
@@ -42,7 +46,7 @@ class Run:
         return [verdict(case, attack.result(), twin.result()) for case, (attack, twin) in started]
 
     def mutations(self, chosen: Sequence[Case]) -> Iterator[tuple[str, str | None]]:
-        """For each policy an attack that gets through without it, or None."""
+        """For each policy an attack that is stopped with it and gets through without it, or None."""
         for policy in POLICIES:
             named = sorted(
                 (case for case in chosen if policy in case.stopped_by), key=lambda case: len(case.stopped_by)
@@ -57,10 +61,12 @@ class Run:
         yield from ((case, future.result()) for case, future in started)
 
     def _through(self, named: Sequence[Case], policy: str) -> Iterator[str]:
-        step = os.cpu_count() or 1
-        for first in range(0, len(named), step):
-            started = [(case, self._start(case.attack, (policy,))) for case in named[first : first + step]]
-            yield from (case.id for case, future in started if future.result().end == "holds")
+        for first in range(0, len(named), _AT_ONCE):
+            started = [
+                (case, [self._start(case.attack, without) for without in ((), (policy,))])
+                for case in named[first : first + _AT_ONCE]
+            ]
+            yield from (case.id for case, both in started if [one.result().end for one in both] == ["not", "holds"])
 
     def _start(self, world: World, without: Sequence[str]) -> "Future[Played]":
         return self._pool.submit(play, world, self._there, without=tuple(without))
