@@ -13,6 +13,7 @@ from functools import partial
 from orchestrator.clock import seconds
 from orchestrator.doors.running import Running, running
 from orchestrator.errors import MDLError
+from orchestrator.journal.reader import SqliteReader
 from orchestrator.observe.changelog import install
 from orchestrator.observe.rows import Place as RowsPlace
 from orchestrator.observe.tail import Mark
@@ -27,6 +28,8 @@ PATIENCE = 30.0
 """Seconds for a world to come to rest, for servers to come up, and for a source to be read."""
 
 _STEP = 0.01
+_GLANCE = 0.25
+"""Seconds in which what a goal wants has been looked at for the first time."""
 
 
 class TroubleError(Exception):
@@ -82,7 +85,7 @@ class Life:
         except (MDLError, ExceptionGroup) as error:
             if not isinstance(first := leaf(error), MDLError):
                 raise
-            raise RefusedError(str(first)) from error
+            raise RefusedError(str(first).removeprefix(f"{self.place.config}: ")) from error
         if not await self._live.toolbox.ready(timeout=PATIENCE):
             down = [f"{one.name}: {one.reason}" for one in self._live.toolbox.servers() if one.state != "up"]
             raise TroubleError(f"servers are not up: {'; '.join(down)}")
@@ -135,17 +138,22 @@ class Life:
         noted = self.place.noted()
         if sum(line["what"] == "begun" for line in noted) >= MOST_CALLS:
             return True
-        loop = self.live.loop
-        if loop.backlog or not self._read():
+        if not self._read() or not self._decided():
             return False
         posts = [line for line in noted if line["what"] == "posts"]
         if len(posts) > self._posted and self.post:
             line, self._posted = posts[self._posted], self._posted + 1
             await self.post(line["to"], mapped(line["body"], partial(_numbered, str(line["number"]))))
             return False
-        head = self.live.journal.head
-        await asyncio.sleep(0)
-        return not loop.backlog and head == self.live.journal.head and len(self.place.noted()) == len(noted)
+        return len(self.place.noted()) == len(noted)
+
+    def _decided(self) -> bool:
+        """Whether all that is durable is finished; the loop may hear of a commit a moment after it is read here."""
+        loop, now = self.live.loop, self.clock.now()
+        if any(now - want.since < _GLANCE for want in loop.state.wants.values()):
+            return False
+        with SqliteReader(self.place.journal) as kept:
+            return kept.head == self.live.journal.head and not loop.backlog
 
     def _read(self) -> bool:
         """Whether the sources that are pulled have given all there is; one that cannot be read gives nothing."""

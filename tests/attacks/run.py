@@ -36,8 +36,9 @@ Say = Callable[[str], None]
 class Run:
     """Worlds in the processes of a pool; each process plays many, one after the other."""
 
-    def __init__(self, pool: Executor, say: Say) -> None:
-        self._pool, self._say, self._there = pool, say, given()
+    def __init__(self, pool: Executor, say: Say, *, keep: Path | None = None) -> None:
+        """`keep`: where the worlds' folders stay; left out, each goes at its end."""
+        self._pool, self._say, self._keep, self._there = pool, say, keep, given()
 
     def judged(self, chosen: Sequence[Case], *, without: Sequence[str] = ()) -> list[Verdict]:
         """Play attack and twin of each case."""
@@ -69,7 +70,8 @@ class Run:
             yield from (case.id for case, both in started if [one.result().end for one in both] == ["not", "holds"])
 
     def _start(self, world: World, without: Sequence[str]) -> "Future[Played]":
-        return self._pool.submit(play, world, self._there, without=tuple(without))
+        keep = self._keep / f"{world.name}-{world.side}" if self._keep else None
+        return self._pool.submit(play, world, self._there, without=tuple(without), keep=keep)
 
     def _progress(self, started: Iterable["Future[Played]"]) -> None:
         futures = list(started)
@@ -87,7 +89,7 @@ def main() -> int:
     asked.add_argument("--emptied", action="store_true")
     asked.add_argument("--json", action="store_true", help="every verdict as JSON, one a line")
     asked.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1))
-    asked.add_argument("--keep", type=Path, default=None, help="leave the folders of --case here")
+    asked.add_argument("--keep", type=Path, default=None, help="leave the worlds' folders in this one")
     options = asked.parse_args()
     chosen = [
         case
@@ -98,7 +100,7 @@ def main() -> int:
     if not chosen:
         asked.error("there is no such case")
     with ProcessPoolExecutor(options.workers) as pool:
-        run = Run(pool, _beside)
+        run = Run(pool, _beside, keep=options.keep)
         if options.mutations:
             return _mutations(run, chosen)
         if options.emptied:

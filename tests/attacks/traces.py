@@ -22,7 +22,7 @@ class Traces:
     async def show(self) -> None:
         """Have MDL show and copy all it can."""
         config, copy = self._life.place.config, self._life.place.folder / "copy.db"
-        asked = [["tail", "-n", "1000"], ["status"], ["pending"], ["goal", "list"]]
+        asked = [["tail", "-n", "1000"], ["status"], ["pending"]]
         events = [record.position for record in records(self._life.place.journal) if record.kind == "event"]
         asked += [["why", f"#{position}"] for position in events[:_EXPLAINED]]
         said = [await mdl(config, [*words, *form]) for words in asked for form in ([], ["--json"])]
