@@ -3,7 +3,7 @@
     python -m tests.attacks.run [--class injection] [--case ID] [--without POLICY] [--json] [--mutations | --emptied]
 
 A table by class, what is wrong case by case, and last the run in four numbers as JSON. Exit code 0 where nothing got
-through, nothing is unsupported, and 98 % of the twins act. `--without` has the guard not hear a policy. `--mutations`
+through, nothing is unsupported, and 98 % of the twins act. `--without` takes a policy out of the guard. `--mutations`
 leaves out one policy after the other and looks for an attack that is stopped with it and gets through without.
 `--emptied` plays each attack that policies alone are to stop without all of those: every one must get through, or it
 proves nothing.
@@ -84,7 +84,7 @@ def main() -> int:
     asked = argparse.ArgumentParser(prog="make attacks")
     asked.add_argument("--class", dest="class_", default="", help="only these, such as injection or injection.row")
     asked.add_argument("--case", action="append", default=[], help="only this one; may repeat")
-    asked.add_argument("--without", action="append", default=[], choices=POLICIES, help="a policy not to hear")
+    asked.add_argument("--without", action="append", default=[], choices=POLICIES, help="a policy to leave out")
     asked.add_argument("--mutations", action="store_true")
     asked.add_argument("--emptied", action="store_true")
     asked.add_argument("--json", action="store_true", help="every verdict as JSON, one a line")
