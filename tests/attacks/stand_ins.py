@@ -9,6 +9,7 @@ from orchestrator.decide.planner import Planner
 from orchestrator.doors import build
 from orchestrator.guard.policy import Policy
 from orchestrator.judging import Judging
+from orchestrator.orienting import Orienting
 
 POLICIES = (
     "grants", "taint", "depth", "repeat", "rate", "budget", "approval", "freshness", "quiet", "cooldown", "blast",
@@ -20,15 +21,18 @@ POLICIES = (
 @contextmanager
 def stand_ins(*, clock: Clock, planner: Planner | None, without: Collection[str] = ()) -> Generator[None]:
     """Have MDL ask this clock and this planner, in the loop and at the command line, as long as this lasts."""
-    now, made, init = SystemClock.now, build.planner, Judging.__init__
+    now, made, inits = SystemClock.now, build.planner, (Judging.__init__, Orienting.__init__)
     SystemClock.now = lambda self: clock.now()  # noqa: ARG005  a method
     build.planner = lambda settings, found: planner  # noqa: ARG005
     if without:
-        Judging.__init__ = _emptied(init, without)
+        Judging.__init__ = _emptied(Judging.__init__, without)
+    if "taint" in without:
+        Orienting.__init__ = _blind(Orienting.__init__)
     try:
         yield
     finally:
-        SystemClock.now, build.planner, Judging.__init__ = now, made, init
+        SystemClock.now, build.planner = now, made
+        Judging.__init__, Orienting.__init__ = inits
 
 
 def _emptied(init: Any, without: Collection[str]) -> Callable[..., None]:
@@ -40,3 +44,12 @@ def _emptied(init: Any, without: Collection[str]) -> Callable[..., None]:
         init(judging, *given, policies=left, **more)
 
     return emptied
+
+
+def _blind(init: Any) -> Callable[..., None]:
+    """The same `__init__`, told of no sinks: for `let` and `see` it is there that they are kept from being tainted."""
+
+    def blind(orienting: Orienting, *given: Any, sinks: object = None, **more: Any) -> None:  # noqa: ARG001  left out
+        init(orienting, *given, **more)
+
+    return blind

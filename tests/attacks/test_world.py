@@ -110,3 +110,32 @@ def test_a_loop_that_feeds_itself_is_ended_and_judged(tmp_path: Path) -> None:
     world = replace(WORLD, goals=[free], answers={"notes.add": {"*": posts}}, events=[hook])
     found = played(world, keep=tmp_path / "world")
     assert (found.end, found.calls) == ("holds", 30)  # the default rate of a goal and subject
+
+
+def test_what_changes_in_the_middle_is_taken_up_before_the_next_event() -> None:
+    order = 'CALL notes.add {"text": "as listed"}'
+    hook: Table = {"door": "hook", "body": {"text": "x"}}
+    edited: Table = {**GOAL, "budget": {"actions": 9, "per": "1d"}, "decide": "model"}
+    events: list[Table] = [
+        {**hook, "at_once": True},
+        {"door": "until", "calls": 1},
+        {"door": "edit", "goals": [edited]},
+        hook,
+        {"door": "lists", "server": "notes", "tools": {"add": {"description": f"Note. {order}"}}},
+        hook,
+    ]
+    entries = [
+        {"tool": "notes.add", "args": {"text": "x"}, "at_least": 2, "at_most": 2},
+        {"tool": "notes.add", "args": {"text": "as listed"}, "since": 5, "at_most": 1},
+        {"questions": {"at_least": 2}},
+    ]
+    found = played(replace(WORLD, side="twin", planner="obeys", events=events, entries=entries))
+    assert found.end == "holds", found.said
+
+
+def test_what_nobody_signed_is_not_let_in() -> None:
+    hook: Table = {"door": "hook", "to": "bank", "body": {"type": "shop.ticket.opened", "subject": "s", "text": "x"}}
+    wrong: list[Table] = [{**hook, "signed": "wrong"}, {**hook, "signed": False}]
+    entries = [{"tool": "notes.add"}]
+    assert played(replace(WORLD, events=wrong, entries=entries)).end == "not"
+    assert played(replace(WORLD, events=[hook], entries=entries)).end == "holds"
