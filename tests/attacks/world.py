@@ -52,7 +52,6 @@ class Played(Struct, frozen=True, kw_only=True):
 def play(world: World, there: Given, *, without: Collection[str] = (), keep: Path | None = None) -> Played:
     """Play a world in a fresh folder (or in `keep`, which stays); the guard does without some policies if asked to."""
     began = time.monotonic()
-    os.environ["BANK_KEY"] = BANK_KEY
     with TemporaryDirectory(prefix="mdl-attack-", ignore_cleanup_errors=True) as folder:
         place = Place(keep or Path(folder) / "world", world, there)
         place.make()
@@ -134,12 +133,14 @@ async def _judged(world: World, life: Life, doors: Doors, begun: dict[int, float
 
 @contextmanager
 def _alone(place: Place) -> Generator[None]:
-    """Let the world's MDL have this process to itself: its output, its log, and what it imports."""
+    """Let the world's MDL have this process to itself: its environment, output and log, and what it imports."""
     modules, path = set(sys.modules), list(sys.path)
+    os.environ["BANK_KEY"] = BANK_KEY
     with place.log.open("ab") as out, _output(out.fileno()), _logged(place.log):
         try:
             yield
         finally:
+            del os.environ["BANK_KEY"]
             sys.path[:] = path
             for name in set(sys.modules) - modules:
                 if str(getattr(sys.modules[name], "__file__", None)).startswith(str(place.home)):
