@@ -5,6 +5,7 @@ MDLError
 │   ├── GoalError          a goal that cannot be set
 │   └── ExpressionError    CEL that does not compile, or fields nobody has
 ├── EvaluationError        CEL that compiled but gave an error on this value
+├── SinkError              what would say where a call goes, or what it runs, has not the shape for it
 ├── JournalError           the journal cannot take or give records
 │   ├── JournalBusy        somebody else owns it
 │   ├── JournalFull        the queue is full, or the disk; come back later
@@ -40,6 +41,10 @@ class ExpressionError(SettingsError):
 
 class EvaluationError(MDLError):
     """CEL that compiled gave an error on this value; never a match."""
+
+
+class SinkError(MDLError):
+    """What would enter a sink has not the shape for it; the call is not made."""
 
 
 class JournalError(MDLError):

@@ -11,11 +11,13 @@ from msgspec.structs import replace
 
 from orchestrator.decide.decision import compiled, decide, decide_compiled
 from orchestrator.decide.planner import Planner, Question
+from orchestrator.decide.ranking import properties
 from orchestrator.guard.grants import usable
 from orchestrator.guard.policy import Case, Policy
 from orchestrator.guard.verdict import POLICIES, judge
 from orchestrator.journal.own import CLARIFY, clarify_event
 from orchestrator.journal.state import Pending, State, goal_id
+from orchestrator.sinks import Sinks, nowhere
 from orchestrator.types import (
     Action,
     Decision,
@@ -35,6 +37,7 @@ from orchestrator.types import (
 Decided = tuple[Decision, GoalVersion]
 Plan = tuple[Grant | Refusal, ...]
 Tools = Callable[[], Mapping[str, Tool]]
+_NO_LET: dict[str, Json] = {}
 
 
 class Verdicts(Struct, frozen=True):
@@ -48,9 +51,19 @@ class Verdicts(Struct, frozen=True):
 class Judging:
     """Decides for touched goals, and guards what was decided."""
 
-    def __init__(self, tools: Tools, *, model: Planner | None = None, policies: Sequence[Policy] = POLICIES) -> None:
-        """Choose among `tools`; ask `model` where a goal wants judgement; let nothing pass that a policy refuses."""
-        self._tools, self._model, self._policies = tools, model, policies
+    def __init__(
+        self,
+        tools: Tools,
+        *,
+        model: Planner | None = None,
+        policies: Sequence[Policy] = POLICIES,
+        sinks: Sinks = nowhere,
+    ) -> None:
+        """Choose among `tools`, which have these `sinks`.
+
+        Ask `model` where a goal wants judgement; let nothing pass that a policy refuses.
+        """
+        self._tools, self._model, self._policies, self._sinks = tools, model, policies, sinks
 
     async def decide(self, event: Event, touched: Iterable[tuple[Touch, GoalVersion]], state: State) -> list[Decided]:
         """A decision for every touched goal; whether it is meant at all comes first, where that is not sure."""
@@ -82,9 +95,11 @@ class Judging:
         plans: list[Plan] = []
         judgements: list[Judgement] = []
         asking: list[Event] = []
+        lets = {touch.goal: touch.let for touch in touches if touch.let}
         for decision, version in decided:
             if decision.verdict == "act":
-                plan, given = self._judge(decision, version, event, state, now=now)
+                let = lets.get(version.name, _NO_LET) if lets else _NO_LET
+                plan, given = self._judge(decision, version, event, state, now=now, let=let)
                 plans.append(plan)
                 judgements += given
             # A goal that hears of open questions and has one itself would hear of that too, for ever.
@@ -126,19 +141,19 @@ class Judging:
         data, by, (asked, original) = pending.data, pending.granted_by or "somebody", planned
         start = [action.id for action in original.actions].index(data.action)
         decision = replace(original, actions=original.actions[start:], candidates=(), reason=f"approved by {by}")
-        version = state.goals.get(goal_id(data.goal))
+        version, let = state.goals.get(goal_id(data.goal)), let_of(asked, data.goal)
         reason = _lapsed(pending, version, record.at)
         if version is None or reason is not None:
             situation = Situation(now=now, lineage=state.lineage(cause))
             lapsed = reason or "the goal is gone"
             plan, given = _refuse(decision.actions[0], lapsed, policy="approval", situation=situation)
         else:
-            plan, given = self._verdicts(decision, version, cause, state, now=now, approved=(data.action, by))
+            plan, given = self._verdicts(decision, version, cause, state, now=now, let=let, approved=(data.action, by))
         turn = Turn(
             event=record.position,
             at=record.at,
             subject=cause.subject,
-            touches=(Touch(goal=data.goal, reason=f"{data.tool} was approved by {by}", let=let_of(asked, data.goal)),),
+            touches=(Touch(goal=data.goal, reason=f"{data.tool} was approved by {by}", let=let),),
             decisions=(decision,),
             judgements=tuple(given),
             seen=state.position,
@@ -168,11 +183,18 @@ class Judging:
         )
 
     def _judge(
-        self, decision: Decision, version: GoalVersion, event: Event, state: State, *, now: float
+        self,
+        decision: Decision,
+        version: GoalVersion,
+        event: Event,
+        state: State,
+        *,
+        now: float,
+        let: dict[str, Json],
     ) -> tuple[Plan, list[Judgement]]:
         gone = _gone(version, state)
         if gone is None:
-            return self._verdicts(decision, version, event, state, now=now)
+            return self._verdicts(decision, version, event, state, now=now, let=let)
         situation = Situation(now=now, lineage=state.lineage(event))
         return _refuse(decision.actions[0], gone, policy="grants", situation=situation)
 
@@ -184,6 +206,7 @@ class Judging:
         state: State,
         *,
         now: float,
+        let: dict[str, Json],
         approved: tuple[str, str] | None = None,
     ) -> tuple[Plan, list[Judgement]]:
         plan: list[Grant | Refusal] = []
@@ -195,7 +218,11 @@ class Judging:
             usd = tools[action.tool].cost if action.tool in tools else 0.0
             situation = state.situation(version, event, now=now, usd=usd, reserved=prices, approved_by=by)
             prices.append(usd)
-            verdict = judge(Case(action, decision, version, event, situation), self._policies)
+            if sinks := self._sinks(action.tool):
+                situation = replace(situation, sinks=sinks)
+            if decision.decided_by != "compiled" and (unnamed := _unnamed(action, tools.get(action.tool))):
+                situation = replace(situation, unnamed=unnamed)
+            verdict = judge(Case(action, decision, version, event, situation, let), self._policies)
             plan.append(verdict)
             judgements.append(_judgement(verdict, situation))
             if isinstance(verdict, Refusal):
@@ -239,6 +266,11 @@ def _judgement(verdict: Grant | Refusal, situation: Situation) -> Judgement:
                 reason=verdict.reason,
                 numbers=verdict.numbers,
             )
+
+
+def _unnamed(action: Action, tool: Tool | None) -> tuple[str, ...]:
+    named = properties(tool) if tool is not None else {}
+    return tuple([argument for argument in action.arguments if argument not in named])
 
 
 def _gone(version: GoalVersion, state: State) -> str | None:

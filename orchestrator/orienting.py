@@ -15,6 +15,7 @@ from orchestrator.orient.enrich import Lets, Read, Slots
 from orchestrator.orient.index import Compiled, GoalIndex
 from orchestrator.orient.meaning import Meaning
 from orchestrator.orient.orientation import Finder, Sighting, orient, sight, sight_meant
+from orchestrator.sinks import Sinks, nowhere
 from orchestrator.types import Event, GoalVersion, Json, Record, Touch, WindowState
 
 _KEPT_ERRORS = 200
@@ -33,12 +34,15 @@ class Orienting:
     """Finds the goals an event touches.
 
     Attributes:
+        sinks: of the tools that are read.
         errors: how often CEL or a `let` gave an error, by goal version and text.
     """
 
-    def __init__(self, read: Read, *, meaning: Meaning | None = None, model: bool = False) -> None:
+    def __init__(
+        self, read: Read, *, meaning: Meaning | None = None, model: bool = False, sinks: Sinks = nowhere
+    ) -> None:
         """Read `let`s with `read`; `meaning` finds goals without `on`, and where it is unsure a `model` is to judge."""
-        self._read, self._meaning = read, meaning
+        self._read, self._meaning, self.sinks = read, meaning, sinks
         self._finder: Finder | None = ForModel(meaning) if meaning and model else meaning
         self._index, self._slots = GoalIndex(()), Slots()
         self._compiled: dict[str, Compiled] = {}
@@ -94,7 +98,7 @@ class Orienting:
 
     async def fill(self, sighting: Sighting) -> None:
         """The second: what `let`s have to say. Goals may change meanwhile; it stays with those it was sighted by."""
-        await sighting.fill(self._read, self._slots)
+        await sighting.fill(self._read, self._slots, self.sinks)
 
     def weigh(self, sighting: Sighting, windows: Windows, *, record: Record) -> tuple[Touch, ...]:
         """The last, in position order among events that share a window: what windows have to say."""
@@ -113,7 +117,14 @@ class Orienting:
         if self._meaning is not None and not version.goal.on:
             await self._meaning.index([replace(version, paused=False)])
         found = await orient(
-            event, position=1, at=0.0, index=index, states=State().window, read=self._read, meaning=self._meaning
+            event,
+            position=1,
+            at=0.0,
+            index=index,
+            states=State().window,
+            read=self._read,
+            sinks=self.sinks,
+            meaning=self._meaning,
         )
         if found.errors:
             return found.errors[version.name]
@@ -127,7 +138,9 @@ class Orienting:
         if conditions.when is None:
             return far
         variables = event_variables(event)
-        filled = await Lets(self._read).fill(goal.let, conditions.before, variables, needs=conditions.needs)
+        filled = await Lets(self._read, sinks=self.sinks).fill(
+            goal.let, conditions.before, variables, needs=conditions.needs
+        )
         known = {**variables, **filled.values}
         if far and outcome(conditions.when, known) is True:
             return far

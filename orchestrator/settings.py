@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StrictBool, V
 
 from orchestrator.clock import seconds
 from orchestrator.errors import GoalError, SettingsError
-from orchestrator.types import Goal, Json
+from orchestrator.types import Goal, Json, SinkKind
 from orchestrator.written import SECRET, VARIABLE, goal
 
 _SIZES = {"": 1, "B": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
@@ -200,6 +200,8 @@ class ToolSettings(_Table):
     latency: Duration | None = None
     read_only: StrictBool | None = None
     idempotent: StrictBool | None = None
+    sinks: dict[str, SinkKind] = {}
+    """Arguments that say where a call goes or what it runs: only the owner's own CEL or literals may fill them."""
     reconcile: str | None = Field(default=None, pattern=r"^[^\s.]+\.\S+$")
     """The read-only tool, `server.tool`, that knows what became of a call without an answer.
 
@@ -280,6 +282,11 @@ class Settings(_Table):
                     place = f"mcpServers.{name}.tools.{tool}.reconcile"
                     raise ValueError(f"`{place}` names server `{asked}`, which [mcpServers] does not have")
         return self
+
+    def sinks(self) -> dict[str, Mapping[str, SinkKind]]:
+        """The sinks of every tool that has some, argument to kind, by the tool's name `server.tool`."""
+        tools = [(f"{server}.{name}", said) for server, one in self.servers.items() for name, said in one.tools.items()]
+        return {name: said.sinks for name, said in tools if said.sinks}
 
     def path(self, text: str) -> Path:
         """A path as written in the file, from the file's folder."""

@@ -22,6 +22,7 @@ FoundBy = Literal["index", "meaning", "model"]
 DecidedBy = Literal["compiled", "fallback", "model"]
 Status = Literal["succeeded", "failed", "refused", "unknown"]
 OnUnknown = Literal["hold", "retry", "drop"]
+SinkKind = Literal["recipient", "url", "path", "sql", "shell", "amount"]
 
 
 # ---------------------------------------------------------------- observe
@@ -317,8 +318,9 @@ class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     now: epoch seconds. budget_spent: actions of the goal within its budget's time, usd_spent: what they cost (USD, as
     declared). usd: what this action costs. rate_spent: actions of goal and
-    subject within the rate's time. lineage: `goal/tool` of the causing actions, oldest first. approved_by: who approved
-    exactly this action, if somebody did.
+    subject within the rate's time. sinks: those of the tool, argument to kind. unnamed: arguments that a planner gave
+    and the tool's schema does not name. lineage: `goal/tool` of the causing actions, oldest first. approved_by: who
+    approved exactly this action, if somebody did.
     """
 
     now: float
@@ -326,6 +328,8 @@ class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True):
     usd_spent: float = 0.0
     usd: float = 0.0
     rate_spent: int = 0
+    sinks: dict[str, SinkKind] = {}
+    unnamed: tuple[str, ...] = ()
     lineage: tuple[str, ...] = ()
     approved_by: str | None = None
 

@@ -19,6 +19,7 @@ from orchestrator.judging import Judging
 from orchestrator.loop.loop import Loop
 from orchestrator.orienting import Orienting
 from orchestrator.settings import LoopSettings
+from orchestrator.sinks import Sinks, nowhere
 from orchestrator.testing import FakeToolbox, ManualClock
 from orchestrator.turn import Stages
 from orchestrator.types import Call, Event, Goal, GoalVersion, Json, Tool, Turn
@@ -135,9 +136,11 @@ async def living(
     drain: str = "4s",
     lanes: int = 64,
     snapshot_every: int = 20_000,
+    sinks: Sinks = nowhere,
 ) -> AsyncGenerator[Life]:
     """A loop that runs; whoever leaves without a stop lets it crash."""
-    stages = Stages(Orienting(tools.read), Judging(tools.tools, model=model, policies=policies))
+    judging = Judging(tools.tools, model=model, policies=policies, sinks=sinks)
+    stages = Stages(Orienting(tools.read, sinks=sinks), judging)
     settings = LoopSettings.model_validate({"drain": drain, "lanes": lanes})
     one = Life(
         Loop(journal, tools, stages, clock=clock or ManualClock(), settings=settings, snapshot_every=snapshot_every)

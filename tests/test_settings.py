@@ -114,3 +114,15 @@ def test_what_a_journal_keeps_is_one_of_the_two(tmp_path: Path, text: str) -> No
 def test_checkpoints_need_a_place_to_go_to(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="checkpoints go nowhere; give at least one of `file`"):
         parse("[journal.checkpoint]", folder=tmp_path)
+
+
+def test_the_sinks_of_all_tools_are_known_without_any_server(tmp_path: Path) -> None:
+    text = """
+    [mcpServers.mail]
+    command = "mail"
+    tools.send = { sinks = { recipient = "recipient" } }
+    tools.list = { cost = 0.1 }
+    """
+    assert parse(text, folder=tmp_path).sinks() == {"mail.send": {"recipient": "recipient"}}
+    with pytest.raises(SettingsError, match="it must be"):
+        parse(text.replace('"recipient" }', '"mailbox" }'), folder=tmp_path)

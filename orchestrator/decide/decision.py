@@ -4,6 +4,10 @@ A goal with `do` is compiled and decided at once. Where it says `decide = "model
 model is asked if there is one; when it has no answer the fallback goes on, and the decision says why.
 """
 
+from copy import deepcopy
+from typing import Any
+
+import msgspec
 from msgspec.structs import replace
 
 from orchestrator.decide.compiled import actions
@@ -11,7 +15,7 @@ from orchestrator.decide.fallback import FallbackPlanner, held
 from orchestrator.decide.planner import Planner, Prices, Proposal, Question
 from orchestrator.decide.score import choose
 from orchestrator.errors import PlannerError
-from orchestrator.types import Candidate, DecidedBy, Decision, Goal
+from orchestrator.types import Action, Candidate, DecidedBy, Decision, Goal, canonical
 
 _FALLBACK = FallbackPlanner()
 _DECLARED: Prices = {}
@@ -36,7 +40,8 @@ async def decide(
         degraded = "no model is configured; see `[model]`"
     for planner in planners:
         try:
-            proposal = await planner.propose(question)
+            # a copy: what a planner changes in what it is shown, nobody else is shown
+            proposal = await planner.propose(question if planner is fallback else deepcopy(question))
         except PlannerError as error:
             degraded = f"{planner.decided_by}: {error}"
             continue
@@ -66,7 +71,8 @@ def decide_compiled(question: Question) -> Decision:
 
 def _decision(question: Question, proposal: Proposal, by: DecidedBy, prices: Prices) -> Decision:
     goal = question.goal
-    candidates = tuple(_priced(one, prices) for one in proposal.candidates) if prices else proposal.candidates
+    proposed = tuple(_ours(one, question) for one in proposal.candidates) if by == "model" else proposal.candidates
+    candidates = tuple(_priced(one, prices) for one in proposed) if prices else proposed
     budget = goal.goal.budget.usd if goal.goal.budget else None
     chosen, scored = choose(candidates, goal.goal.weights, budget_usd=budget)
     if proposal.clarify is not None:
@@ -96,6 +102,20 @@ def _nothing(question: Question, proposal: Proposal, by: DecidedBy, scored: tupl
         reason=f"nothing is left: {reasons}",
         candidates=scored,
     )
+
+
+def _ours(one: Candidate, question: Question) -> Candidate:
+    """A candidate with its tools and arguments alone: what a planner says of goal, step and id counts for nothing."""
+    try:
+        actions = tuple(_action(step, action, question) for step, action in enumerate(one.actions))
+    except (msgspec.MsgspecError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        return replace(one, actions=(), dropped=f"its arguments are no JSON: {error}")
+    return replace(one, actions=actions)
+
+
+def _action(step: int, proposed: Action, question: Question) -> Action:
+    arguments = msgspec.json.decode(canonical(proposed.arguments), type=dict[str, Any])
+    return Action.of(question.event, question.goal.name, step=str(step), tool=proposed.tool, arguments=arguments)
 
 
 def _priced(one: Candidate, known: Prices) -> Candidate:

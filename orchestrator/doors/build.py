@@ -55,15 +55,16 @@ async def stages(settings: Settings, tools: Servers, *, clock: Clock) -> AsyncGe
     """The stages of the running loop, with the model where one is configured."""
     async with model(settings, clock=clock) as found, meaning(settings) as meant:
         asked = planner(settings, found)
-        orienting = Orienting(tools.read, meaning=meant, model=asked is not None)
-        yield Stages(orienting, Judging(tools.tools, model=asked))
+        orienting = Orienting(tools.read, meaning=meant, model=asked is not None, sinks=settings.sinks().get)
+        yield Stages(orienting, Judging(tools.tools, model=asked, sinks=settings.sinks().get))
 
 
 @asynccontextmanager
 async def scratch_stages(settings: Settings, tools: Toolbox) -> AsyncGenerator[Stages]:
     """Stages to try things out with: no model is asked, and the loop's index of meanings is left alone."""
     async with scratch_meaning(settings) as meant:
-        yield Stages(Orienting(tools.read, meaning=meant), Judging(tools.tools))
+        orienting = Orienting(tools.read, meaning=meant, sinks=settings.sinks().get)
+        yield Stages(orienting, Judging(tools.tools, sinks=settings.sinks().get))
 
 
 @asynccontextmanager

@@ -113,7 +113,8 @@ class Parts:
         enter = self._stack.enter_async_context
         meanings = [await enter(build.scratch_meaning(self._settings)) for _ in range(2)]
         model = build.planner(self._settings, await self.model())
-        return Vendors(tools=toolbox.tools(), meaning=meanings[0], examining=meanings[1], model=model)
+        sinks = self._settings.sinks().get
+        return Vendors(tools=toolbox.tools(), sinks=sinks, meaning=meanings[0], examining=meanings[1], model=model)
 
     async def model(self) -> Model | None:
         """The configured model."""

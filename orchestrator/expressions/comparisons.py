@@ -54,7 +54,7 @@ def verdict(comparisons: tuple[Comparison, ...], variables: Mapping[str, Json]) 
 
 
 def _conjuncts(node: bytes) -> Iterator[Comparison | None]:
-    name, arguments = _call(node)
+    name, arguments = call_of(node)
     if name == "_&&_":
         for argument in arguments:
             yield from _conjuncts(argument)
@@ -66,23 +66,25 @@ def _comparison(name: str, arguments: list[bytes]) -> Comparison | None:
     if name not in _TURNED:
         return None
     left, right = arguments
-    if (path := _path(left)) is None:
-        name, path, right = _TURNED[name], _path(right), left
-    constant = _constant(right)
+    if (path := path_of(left)) is None:
+        name, path, right = _TURNED[name], path_of(right), left
+    constant = constant_of(right)
     if path is None or constant is None:
         return None
     compare = (_EQUAL | _ORDER if isinstance(constant, float) else _EQUAL).get(name)
     return None if compare is None else (path, type(constant), compare, constant)
 
 
-def _call(node: bytes) -> tuple[str, list[bytes]]:
+def call_of(node: bytes) -> tuple[str, list[bytes]]:
+    """The function a node calls, not as a method, and its arguments; nothing where it calls none."""
     for kind, body in parts(node):
         if kind == Kind.CALL and not every(body, 1):
             return text(body, 2), every(body, 3)
     return "", []
 
 
-def _path(node: bytes) -> Path | None:
+def path_of(node: bytes) -> Path | None:
+    """The place in a variable that a node reads, where it does nothing else."""
     for kind, body in parts(node):
         if kind == Kind.NAME:
             return (text(body, 1).removeprefix("."),)
@@ -95,13 +97,14 @@ def _path(node: bytes) -> Path | None:
 
 
 def _below(operand: list[bytes], name: str | None) -> Path | None:
-    path = _path(operand[0]) if operand else None
+    path = path_of(operand[0]) if operand else None
     if path is None or name is None or "\0" in name:  # the library would cut the name there
         return None
     return (*path, name)
 
 
-def _constant(node: bytes) -> float | str | bool | None:
+def constant_of(node: bytes) -> float | str | bool | None:
+    """The constant that a node is: a truth value, a number, or a text in ASCII."""
     for number, value in (field for constant in every(node, Kind.CONSTANT) for field in fields(constant)):
         match number, value:
             case 2, int():

@@ -19,19 +19,19 @@ WHEN = ("args", "event")
 def grants(case: Case) -> Refusal | None:
     """Refuse what the goal's grant does not cover; a `when` that gives an error covers nothing."""
     tool = case.action.tool
-    unmet: list[str] = []
+    reasons: list[str] = []
     for entry in leave(case.goal.goal):
         if not covers(_named(entry), tool):
             continue
-        reason = None if isinstance(entry, str) else _unmet(entry, case)
+        reason = None if isinstance(entry, str) else unmet(entry, case)
         if reason is None:
             return None
-        unmet.append(reason)
+        reasons.append(reason)
     return Refusal(
         action=case.action,
         kind="deny",
         policy="grants",
-        reason=_reason(case, unmet),
+        reason=_reason(case, reasons),
         numbers={"tool": tool, "may": [_named(entry) for entry in leave(case.goal.goal)]},
     )
 
@@ -48,7 +48,8 @@ def usable(goal: Goal, tools: Iterable[Tool]) -> tuple[Tool, ...]:
     return tuple(sorted(found, key=lambda tool: tool.name))
 
 
-def _unmet(entry: May, case: Case) -> str | None:
+def unmet(entry: May, case: Case) -> str | None:
+    """Why an entry's `when` does not hold for an action; None where it does."""
     if entry.when is None:
         return None
     given = {"args": case.action.arguments, **event_variables(case.event)}

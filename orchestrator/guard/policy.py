@@ -4,17 +4,21 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from orchestrator.types import Action, Decision, Event, GoalVersion, Refusal, Situation
+from orchestrator.types import Action, Decision, Event, GoalVersion, Json, Refusal, Situation
 
 
 class Case(Struct, frozen=True):
-    """What a policy is shown: an action, its decision, the goal whose leave counts, the event, the situation."""
+    """What a policy is shown: an action, its decision, the goal whose leave counts, the event, the situation.
+
+    `let` is what the goal's `let`s gave in the turn.
+    """
 
     action: Action
     decision: Decision
     goal: GoalVersion
     event: Event
     situation: Situation
+    let: dict[str, Json] = {}
 
 
 class Policy(Protocol):

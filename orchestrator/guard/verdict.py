@@ -12,9 +12,10 @@ from orchestrator.guard.freshness import freshness
 from orchestrator.guard.grants import grants
 from orchestrator.guard.policy import Case, Policy
 from orchestrator.guard.rate import rate
+from orchestrator.guard.taint import taint
 from orchestrator.types import Grant, Refusal
 
-POLICIES: tuple[Policy, ...] = (grants, freshness, depth, rate, budget, approval)
+POLICIES: tuple[Policy, ...] = (grants, taint, freshness, depth, rate, budget, approval)
 """What every action passes, in this order."""
 
 

@@ -18,6 +18,7 @@ from orchestrator.loop.causes import origin, turns_of
 from orchestrator.loop.parking import Parking
 from orchestrator.loop.plans import Plans
 from orchestrator.loop.wants import check, glance
+from orchestrator.sinks import Sinks
 from orchestrator.types import Event, Json, Want
 
 
@@ -32,12 +33,13 @@ class Looks:
         *,
         parking: Parking,
         toolbox: Toolbox,
+        sinks: Sinks,
         beside: Beside,
         clock: Clock,
     ) -> None:
-        """Share the loop's state."""
+        """Share the loop's state. `sinks` are those of the tools that are read."""
         self._journal, self._state, self._plans, self._parking = journal, state, plans, parking
-        self._toolbox, self._beside, self._clock = toolbox, beside, clock
+        self._toolbox, self._sinks, self._beside, self._clock = toolbox, sinks, beside, clock
         self._looking = dict[str, asyncio.Task[None]]()
 
     def later(self, action: str) -> None:
@@ -56,7 +58,8 @@ class Looks:
         for opened in [opened for opened in self._state.wants.values() if opened.event == position]:
             if asked := self._asked(opened):
                 want, event, lets = asked
-                await self._beside.safely(partial(glance, want, event, lets=lets, read=self._toolbox.read), "want")
+                work = partial(glance, want, event, lets=lets, read=self._toolbox.read, sinks=self._sinks)
+                await self._beside.safely(work, "want")
 
     async def _whole(self, opened: OpenWant) -> None:
         look = partial(self._look, opened)
@@ -72,7 +75,8 @@ class Looks:
     async def _look(self, opened: OpenWant) -> None:
         if asked := self._asked(opened):
             want, event, lets = asked
-            made = await check(opened, want, event, lets=lets, read=self._toolbox.read, clock=self._clock)
+            read, sinks = self._toolbox.read, self._sinks
+            made = await check(opened, want, event, lets=lets, read=read, sinks=sinks, clock=self._clock)
             await self._plans.record([event_draft(made)])
 
     def _asked(self, opened: OpenWant) -> tuple[Want, Event, dict[str, Json]] | None:

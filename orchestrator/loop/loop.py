@@ -94,7 +94,14 @@ class Loop:
             timings=self.timings,
         )
         self._looks = Looks(
-            journal, self.state, plans, parking=self.parking, toolbox=toolbox, beside=self._beside, clock=clock
+            journal,
+            self.state,
+            plans,
+            parking=self.parking,
+            toolbox=toolbox,
+            sinks=stages.orienting.sinks,
+            beside=self._beside,
+            clock=clock,
         )
         self._expiries = Expiries(plans, beside=self._beside, clock=clock)
         self._aftermath = Aftermath(

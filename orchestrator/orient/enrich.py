@@ -11,7 +11,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from orchestrator.errors import MDLError
-from orchestrator.expressions import bind
+from orchestrator.sinks import Sinks, bound, nowhere
 from orchestrator.types import Call, Json, canonical
 
 Read: TypeAlias = Callable[[Call], Awaitable[Json]]
@@ -51,9 +51,11 @@ class Slots:
 class Lets:
     """The calls made for one event; the same call with the same arguments is made once."""
 
-    def __init__(self, read: Read, *, timeout: float = 10.0, slots: Slots | None = None) -> None:
+    def __init__(
+        self, read: Read, *, timeout: float = 10.0, slots: Slots | None = None, sinks: Sinks = nowhere
+    ) -> None:
         """Read with `read`, at most `timeout` seconds for each call, and as many at a time as there are `slots`."""
-        self._read, self._timeout, self._slots = read, timeout, slots or Slots()
+        self._read, self._timeout, self._slots, self._sinks = read, timeout, slots or Slots(), sinks
         self._answers: dict[bytes, asyncio.Future[Answer]] = {}
 
     async def fill(
@@ -87,13 +89,13 @@ class Lets:
 
     async def _ask(self, call: Call, variables: Mapping[str, Json]) -> Answer:
         try:
-            bound = Call(call.tool, bind(call.args, variables))
+            filled = bound(call, variables, self._sinks)
         except MDLError as error:
             return Answer(error=str(error))
-        asked = canonical([bound.tool, bound.args])
+        asked = canonical([filled.tool, filled.args])
         if asked not in self._answers:
             self._answers[asked] = asyncio.get_running_loop().create_future()
-            await self._make(bound, self._answers[asked])
+            await self._make(filled, self._answers[asked])
         return await self._answers[asked]
 
     async def _make(self, call: Call, answer: asyncio.Future[Answer]) -> None:

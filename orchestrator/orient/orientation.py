@@ -19,6 +19,7 @@ from orchestrator.expressions import event_variables
 from orchestrator.orient.conditions import key_of, outcome
 from orchestrator.orient.enrich import Lets, Read, Slots
 from orchestrator.orient.index import Compiled, GoalIndex
+from orchestrator.sinks import Sinks, nowhere
 from orchestrator.types import Event, Goal, Orientation, Touch, WindowState
 from orchestrator.windows import CompiledWindow, weigh
 
@@ -49,6 +50,7 @@ async def orient(
     index: GoalIndex,
     states: States,
     read: Read,
+    sinks: Sinks = nowhere,
     meaning: Finder | None = None,
 ) -> Oriented:
     """Find the goals an event touches, best first.
@@ -60,6 +62,7 @@ async def orient(
         index: the goals.
         states: what was folded from earlier events.
         read: calls the read-only tools of `let`.
+        sinks: of those tools.
         meaning: finds the goals without `on`.
     """
     sighting = sight(event, index=index)
@@ -67,7 +70,7 @@ async def orient(
         sighting = await sight_meant(event, sighting, index=index, meaning=meaning)
     if sighting is None:
         return Oriented(Orientation(position), {})
-    await sighting.fill(read)
+    await sighting.fill(read, sinks=sinks)
     touches = sighting.weigh(states, position=position, at=at)
     return Oriented(Orientation(position, touches), sighting.errors)
 
@@ -130,11 +133,11 @@ class Sighting:
         self._goals.append(one)
         self.touches.append(found)
 
-    async def fill(self, read: Read, slots: Slots | None = None) -> None:
+    async def fill(self, read: Read, slots: Slots | None = None, sinks: Sinks = nowhere) -> None:
         """Make the calls of all `let`s, at once where none needs another, and ask what waited for them."""
         if not self.open:
             return
-        lets = Lets(read, slots=slots)
+        lets = Lets(read, slots=slots, sinks=sinks)
         if len(self.open) == 1:
             self.touches[self.open[0]] = await self._filled(self.open[0], lets)
         else:

@@ -7,6 +7,7 @@ from msgspec import Struct
 from orchestrator.decide.planner import Planner
 from orchestrator.orient.meaning import Meaning
 from orchestrator.replay.difference import Side
+from orchestrator.sinks import Sinks, nowhere
 from orchestrator.types import Tool
 
 _LISTED = 10
@@ -29,10 +30,12 @@ class Stretch(Struct, frozen=True, kw_only=True):
 class Vendors(Struct, frozen=True, kw_only=True):
     """What is not in the journal: the tools there are, and what finds goals by meaning, once for each use.
 
+    sinks: of those tools, where a turn does not tell.
     model: the planner that asks one; `models` says whether there was one to ask where a turn does not tell.
     """
 
     tools: Mapping[str, Tool] = {}
+    sinks: Sinks = nowhere
     meaning: Meaning | None = None
     examining: Meaning | None = None
     model: Planner | None = None

@@ -4,17 +4,20 @@ Nothing here calls anything. What was never read or asked is an error that says 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 from msgspec.structs import replace
 
 from orchestrator.decide.planner import Proposal, Question
+from orchestrator.decide.ranking import properties
 from orchestrator.errors import MDLError, PlannerError, ToolError
 from orchestrator.expressions import bind, event_variables
 from orchestrator.journal.state import State, ToolStats
 from orchestrator.replay.difference import NEVER_READ
+from orchestrator.sinks import Sinks, nowhere
 from orchestrator.types import (
+    Action,
     Call,
     Candidate,
     DecidedBy,
@@ -23,6 +26,8 @@ from orchestrator.types import (
     Goal,
     GoalVersion,
     Json,
+    SinkKind,
+    Situation,
     Tool,
     Touch,
     Turn,
@@ -39,19 +44,22 @@ class Recall:
     Args:
         lookup: gives the turn of the event at a position, if there is one.
         tools: those that can be called now; what the turn says of their cost and latency counts more.
+        sinks: those declared now; what the turn says of them counts more.
     """
 
     decided_by: DecidedBy = "model"
 
-    def __init__(self, lookup: Callable[[int], Turn | None], *, tools: Mapping[str, Tool]) -> None:
+    def __init__(
+        self, lookup: Callable[[int], Turn | None], *, tools: Mapping[str, Tool], sinks: Sinks = nowhere
+    ) -> None:
         """Remember nothing yet."""
-        self._lookup, self._listed = lookup, tools
+        self._lookup, self._listed, self._declared = lookup, tools, sinks
         self._event: Event | None = None
         self._position = 0
         self._goals: Mapping[str, GoalVersion] = {}
         self._turn: Turn | None = None
         self._looked = False
-        self._priced: Mapping[str, Tool] | None = None
+        self._priced: dict[str, Tool] | None = None
         self._results: dict[bytes, Json | MDLError] | None = None
         self._relevant = set[str]()
 
@@ -84,14 +92,22 @@ class Recall:
         return result
 
     def tools(self) -> Mapping[str, Tool]:
-        """Every tool, at the price it had then where the turn tells it."""
+        """Every tool, at the price and with the arguments it had then where the turn tells it."""
         if self._priced is None:
             known = {name: (self._listed.get(name, _bare(name)), price) for name, price in self._prices().items()}
             then = {
                 name: tool if tool.cost == price else replace(tool, cost=price) for name, (tool, price) in known.items()
             }
             self._priced = {**self._listed, **then}
+            for action, situation in self._judged():
+                tool = self._priced.get(action.tool, _bare(action.tool))
+                self._priced[action.tool] = _naming(tool, action, situation)
         return self._priced
+
+    def sinks(self, tool: str) -> Mapping[str, SinkKind] | None:
+        """A tool's sinks as they were then, where the turn tells it."""
+        then = next((situation.sinks for action, situation in self._judged() if action.tool == tool), None)
+        return self._declared(tool) if then is None else then
 
     def learnt(self, state: State) -> State:
         """A state with the latencies that tools had when the turn was decided, as far as it tells them."""
@@ -116,6 +132,12 @@ class Recall:
             if tool := tools.get(one.action):
                 prices[tool] = max(prices.get(tool, 0.0), one.situation.usd)
         return prices
+
+    def _judged(self) -> Iterator[tuple[Action, Situation]]:
+        turn = self.turn
+        situations = {one.action: one.situation for one in turn.judgements} if turn else {}
+        for decision in turn.decisions if turn else ():
+            yield from ((one, situations[one.id]) for one in decision.actions if one.id in situations)
 
     def _candidates(self) -> list[tuple[str, Candidate]]:
         all_ = [one for decision in (self.turn.decisions if self.turn else ()) for one in decision.candidates]
@@ -154,6 +176,16 @@ class Recall:
 @lru_cache(maxsize=1024)
 def _bare(name: str) -> Tool:
     return Tool(name=name)
+
+
+def _naming(tool: Tool, action: Action, situation: Situation) -> Tool:
+    """A tool whose schema names those of an action's arguments that it named then."""
+    named = properties(tool)
+    if all((argument in named) != (argument in situation.unnamed) for argument in action.arguments):
+        return tool
+    known = {**named, **{argument: {} for argument in action.arguments}}
+    kept = {argument: schema for argument, schema in known.items() if argument not in situation.unnamed}
+    return replace(tool, input_schema={**tool.input_schema, "properties": kept})
 
 
 def _results(goal: Goal, touch: Touch, event: Event) -> dict[bytes, Json | MDLError]:

@@ -74,12 +74,13 @@ class Replay:
     ) -> None:
         """Hand each difference to `found`, in the order of the record's turns."""
         self._reader, self._stretch, self._changes, self._found = reader, stretch, changes, found
-        self._recall = Recall(self._turn_at, tools=vendors.tools)
+        self._recall = Recall(self._turn_at, tools=vendors.tools, sinks=vendors.sinks)
         recorded = changes.planner in {None, "compiled"}
         self._orienting = Orienting(self._recall.read, meaning=vendors.meaning, model=vendors.model is not None)
         self._examining = Orienting(self._recall.read, meaning=vendors.examining)
         model = vendors.model if changes.planner == "model" else self._recall if recorded else None
-        self._without, self._with = Judging(self._recall.tools), Judging(self._recall.tools, model=model)
+        tools, sinks = self._recall.tools, self._recall.sinks
+        self._without, self._with = Judging(tools, sinks=sinks), Judging(tools, model=model, sinks=sinks)
         self._models = vendors.model is not None
         self._goals = Goals(changes)
         self._turns = Turns(reader, after=stretch.after)

@@ -7,10 +7,23 @@ from msgspec.structs import replace
 
 from orchestrator.decide.decision import decide, decide_compiled
 from orchestrator.decide.llm import ModelPlanner
-from orchestrator.decide.planner import Question
+from orchestrator.decide.planner import Proposal, Question
 from orchestrator.errors import ModelError
 from orchestrator.testing import ScriptedModel
-from orchestrator.types import Action, Budget, Call, Decision, Event, Goal, GoalVersion, Json, Tool, Touch
+from orchestrator.types import (
+    Action,
+    Budget,
+    Call,
+    Candidate,
+    DecidedBy,
+    Decision,
+    Event,
+    Goal,
+    GoalVersion,
+    Json,
+    Tool,
+    Touch,
+)
 
 EVENT = Event(
     id="1",
@@ -171,3 +184,36 @@ async def test_when_the_model_is_away_a_plan_that_is_not_harmless_waits_for_a_pe
 async def test_a_fallback_without_an_answer_ends_in_a_question() -> None:
     decision = await decide(question(Goal(id="g", text="t")), fallback=asking(ModelError("also away")))
     assert (decision.verdict, decision.degraded) == ("clarify", "model: also away")
+
+
+class Forger:
+    """A planner that signs its action with other names, changes what it was shown, and keeps hold of its arguments."""
+
+    decided_by: DecidedBy = "model"
+
+    def __init__(self, arguments: dict[str, Json]) -> None:
+        self.arguments = arguments
+
+    async def propose(self, question: Question) -> Proposal:
+        question.event.data["amount"] = 0
+        question.touch.let["limit"] = 0
+        forged = Action(id="0" * 64, goal="other@9", step="approved", tool="accounts.freeze", arguments=self.arguments)
+        return Proposal((Candidate(actions=(forged,)),))
+
+
+async def test_a_planner_names_a_tool_and_arguments_and_nothing_else() -> None:
+    arguments: dict[str, Json] = {"id": {"inner": "customer-55"}}
+    asked = question(Goal(id="g", text="t"), let={"limit": 100})
+    (action,) = (await decide(asked, model=Forger(arguments))).actions
+    arguments["id"]["inner"] = "customer-1"
+    assert action == Action.of(
+        EVENT, "g@2", step="0", tool="accounts.freeze", arguments={"id": {"inner": "customer-55"}}
+    )
+    assert asked.event.data["amount"] == 120
+    assert asked.touch.let == {"limit": 100}
+
+
+async def test_arguments_that_are_no_json_are_no_plan() -> None:
+    decision = await decide(question(Goal(id="g", text="t")), model=Forger({"id": object()}))
+    assert decision.verdict == "clarify"
+    assert "its arguments are no JSON" in str(decision.candidates[0].dropped)

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.errors import ToolError
 from orchestrator.journal import own
 from orchestrator.testing import ManualClock, MemoryJournal
-from orchestrator.types import Call, Event, Goal, Json, Want
+from orchestrator.types import Call, Event, Goal, Json, SinkKind, Want
 from tests.loops import (
     Held,
     Tools,
@@ -144,3 +144,21 @@ async def test_a_bug_while_looking_stops_nothing_else_and_it_is_looked_again(cap
         await life.idle()
         assert life.state.counts.succeeded == 2
     assert {one.type for one in wants(journal)} == {own.WANT_HELD}
+
+
+async def test_a_want_is_not_looked_at_where_the_address_would_lead_inside() -> None:
+    clock, lamp = ManualClock(), Lamp(on=True)
+    journal = MemoryJournal(clock=clock)
+    sinks: dict[str, dict[str, SinkKind]] = {"t.see": {"url": "url"}}
+    see = {"lamp": Call("t.see", {"url": "=event.data.track"})}
+    await set_goals(journal, goal(want=Want(holds="lamp.on", see=see)))
+    async with living(journal, Tools(act=echo, see=lamp), clock=clock, sinks=sinks.get) as life:
+        await emit(journal, event("1", data={"track": "https://parcel.example/9"}))
+        await until(lambda: bool(wants(journal)))
+        await emit(journal, event("2", data={"track": "http://127.0.0.1:8500/v1/kv"}))
+        await life.idle()
+        clock.advance(61)
+        await until(lambda: len(wants(journal)) > 1)
+    held, missed = wants(journal)
+    assert (missed.type, held.type, lamp.looked) == (own.WANT_MISSED, own.WANT_HELD, 1)
+    assert "`url` is a sink" in missed.data["error"]

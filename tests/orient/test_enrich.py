@@ -9,7 +9,7 @@ from orchestrator.expressions import event_variables
 from orchestrator.orient.conditions import compile_goal
 from orchestrator.orient.enrich import MAX_SIZE, Filled, Lets, Slots
 from orchestrator.testing import FakeToolbox, ManualClock
-from orchestrator.types import Call, Event, Goal, Json
+from orchestrator.types import Call, Event, Goal, Json, SinkKind
 from tests.loops import until
 
 VARIABLES = event_variables(
@@ -133,3 +133,16 @@ async def test_a_server_is_asked_only_so_many_things_at_a_time_and_holds_no_othe
         assert asked == ["slow.tool", "quick.tool"]
         opened.set()
     assert asked == ["slow.tool", "quick.tool", "slow.tool"]
+
+
+async def test_a_let_is_not_asked_where_its_address_would_lead_inside() -> None:
+    tools = Tools(get=double)
+    sinks: dict[str, dict[str, SinkKind]] = {"t.get": {"url": "url"}}
+    lets = Lets(tools.read, sinks=sinks.get)
+    variables: dict[str, Json] = {"event": {"data": {"avatar": "http://169.254.169.254/iam"}}}
+    filled = await fill(lets, {"a": Call("t.get", {"url": "=event.data.avatar"})}, variables)
+    assert filled.error == "`let.a` (t.get): `url` is a sink (url): a URL from outside is https"
+    assert tools.reads == []
+    outside: dict[str, Json] = {"event": {"data": {"avatar": "https://img.example/7.png"}}}
+    known = {"a": Call("t.get", {"url": "=event.data.avatar", "n": 1})}
+    assert await fill(lets, known, outside) == Filled({"a": {"value": 2}})

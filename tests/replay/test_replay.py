@@ -28,8 +28,22 @@ from orchestrator.replay.changes import Changes
 from orchestrator.replay.found import Difference, Replayed, Stretch, Vendors
 from orchestrator.replay.replay import Replay
 from orchestrator.settings import Keep
-from orchestrator.testing import ManualClock, MemoryJournal, ScriptedModel
-from orchestrator.types import Budget, Call, Candidate, DecidedBy, Goal, Json, Refusal, Weights, Window
+from orchestrator.testing import FakeToolbox, ManualClock, MemoryJournal, ScriptedModel
+from orchestrator.types import (
+    Action,
+    Budget,
+    Call,
+    Candidate,
+    DecidedBy,
+    Goal,
+    Json,
+    May,
+    Refusal,
+    SinkKind,
+    Tool,
+    Weights,
+    Window,
+)
 from tests.histories import AMOUNT, GOALS, LARGE, TOOLS, history, planner_of
 from tests.journal.keeping import idle
 from tests.loops import (
@@ -610,3 +624,30 @@ def amount(reader: Reader, place: int) -> float:
 
 def touches(turn: Any, id_: str) -> bool:
     return any(touch.goal.startswith(f"{id_}@") for touch in turn.touches)
+
+
+class Copying:
+    """A planner that calls `t.act` with whatever the event says."""
+
+    decided_by: DecidedBy = "model"
+
+    async def propose(self, question: Question) -> Proposal:
+        given = question.event.data
+        action = Action.of(question.event, question.goal.name, step="0", tool="t.act", arguments=given)
+        return Proposal((Candidate(actions=(action,)),))
+
+
+async def test_a_replay_judges_by_the_sinks_and_arguments_that_tools_had_then() -> None:
+    journal = MemoryJournal()
+    sinks: dict[str, dict[str, SinkKind]] = {"t.act": {"to": "recipient"}}
+    await set_goals(journal, goal(do=(), decide="model", may=(May("t.act", when="args.to == 'acct-7'"), "t.act")))
+    listed = Tool(name="t.act", input_schema={"properties": {"to": {"type": "string"}}})
+    tools = FakeToolbox({"t.act": echo}, described=[listed])
+    async with living(journal, tools, model=Copying(), sinks=sinks.get) as life:
+        for data in ({"to": "acct-7"}, {"to": "acct-666"}, {"to": "acct-7", "bcc": "m"}):
+            await emit(journal, event(str(len(journal.records)), data=data))
+            await life.idle()
+    assert life.state.counts.refusals == {"taint": 2}
+    told = await replayed(journal, vendors=Vendors(tools={"t.act": Tool(name="t.act")}, model=Copying()))
+    assert told.replayed.turns == 3
+    assert told.differences == []

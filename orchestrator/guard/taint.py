@@ -1,0 +1,95 @@
+"""Taint: what comes from an event, a tool or a planner enters a sink only where the goal's owner said so.
+
+The owner says so in two ways: the action is a step of the goal's `do`, and the value is to the byte what the owner's
+CEL for that argument gives; or the `when` of an entry in `may` compares the whole argument with literals, and holds.
+What a planner says of itself counts for nothing: the steps are bound anew here. Nor may its arguments hold a key that
+the tool does not name.
+"""
+
+from collections.abc import Mapping
+
+from orchestrator.errors import EvaluationError, ExpressionError
+from orchestrator.expressions import bind, event_variables
+from orchestrator.guard.globs import covers
+from orchestrator.guard.grants import WHEN, leave, unmet
+from orchestrator.guard.policy import Case
+from orchestrator.sinks import OWNER, misshapen, pins, ways
+from orchestrator.types import Call, Json, May, Refusal, SinkKind, canonical
+
+_NOBODYS = Call("")
+"""A step that no goal has: what an action is held against where it is none of its goal's."""
+
+
+def taint(case: Case) -> Refusal | None:
+    """Refuse an action with a value in a sink that its goal's owner did not let in."""
+    if not case.situation.sinks and case.decision.decided_by == "compiled":
+        return None
+    variables = _variables(case)
+    steps = [call for call in case.goal.goal.do if call.tool == case.action.tool]
+    refusal: Refusal | None = None
+    for step in steps or [_NOBODYS]:
+        refusal = _against(step, case, variables)
+        if refusal is None:
+            return None
+    return refusal
+
+
+def _against(step: Call, case: Case, variables: Mapping[str, Json]) -> Refusal | None:
+    """Why the action may not be called, if it is to be this step; values of two steps are not mixed."""
+    for argument, value in case.action.arguments.items():
+        kind = case.situation.sinks.get(argument)
+        if kind is None and argument not in case.situation.unnamed:
+            continue
+        led = _is_owners(step, argument, value, variables)
+        if kind is None:
+            reason = None if led else f"`{case.action.tool}` names no such argument"
+        else:
+            reason = _barred(kind, argument, step if led else None, case, variables)
+        if reason is not None:
+            return _refusal(case, argument, kind, reason)
+    return None
+
+
+def _barred(kind: SinkKind, argument: str, step: Call | None, case: Case, variables: Mapping[str, Json]) -> str | None:
+    value = case.action.arguments[argument]
+    if _pinned(argument, value, case):
+        return misshapen(kind, value, OWNER)
+    if step is None:
+        return (
+            "its value is neither what the goal's `do` gives, nor one of the literals "
+            f"that a `when` in `may` compares `args.{argument}` with"
+        )
+    found = ways(step.args[argument], value, variables) if isinstance(value, str) else OWNER
+    return misshapen(kind, value, found)
+
+
+def _is_owners(step: Call, argument: str, value: Json, variables: Mapping[str, Json]) -> bool:
+    if argument not in step.args:
+        return False
+    try:
+        own = bind({argument: step.args[argument]}, variables)[argument]
+    except (EvaluationError, ExpressionError):
+        return False
+    return canonical(own) == canonical(value)
+
+
+def _pinned(argument: str, value: Json, case: Case) -> bool:
+    return any(
+        isinstance(entry, May)
+        and entry.when is not None
+        and covers(entry.tool, case.action.tool)
+        and pins(entry.when, WHEN, argument, value)
+        and unmet(entry, case) is None
+        for entry in leave(case.goal.goal)
+    )
+
+
+def _variables(case: Case) -> dict[str, Json]:
+    goal = case.goal.goal
+    return {**case.let, "goal": {"id": goal.id, "text": goal.text}, **event_variables(case.event)}
+
+
+def _refusal(case: Case, argument: str, kind: SinkKind | None, reason: str) -> Refusal:
+    sink = f"`{argument}` of `{case.action.tool}` is a sink ({kind})" if kind else f"`{argument}`"
+    numbers: dict[str, Json] = {"argument": argument, "sink": kind}
+    return Refusal(action=case.action, kind="deny", policy="taint", reason=f"{sink}: {reason}", numbers=numbers)
