@@ -5,11 +5,11 @@ through its control socket, and with no loop at all. Explaining is in `explain/`
 come of other goals, in `replay/`.
 """
 
-import getpass
 from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
+from orchestrator.approvals import Approvals
 from orchestrator.clock import Clock
 from orchestrator.errors import EventError, GoalError, MDLError, SettingsError
 from orchestrator.guard.globs import covers
@@ -17,9 +17,10 @@ from orchestrator.guard.grants import leave
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.journal import Journal
-from orchestrator.journal.state import LOADS, Held, Parked, Pending, State, goal_id
+from orchestrator.journal.state import LOADS, Held, Parked, Pending, State
 from orchestrator.observed import Observed
 from orchestrator.orient.conditions import check_fields, compile_goal
+from orchestrator.people import known_as, os_user
 from orchestrator.replay.changes import Changes
 from orchestrator.replay.found import Difference, Replayed, Stretch, Vendors
 from orchestrator.replay.replay import Replay
@@ -55,6 +56,7 @@ class Control:
         """Act on this journal."""
         self.journal, self._state, self._clock = journal, state, clock
         self._servers, self._declared = servers, declared or {}
+        self._approvals = Approvals(journal, state, clock=clock)
 
     @property
     def state(self) -> State:
@@ -94,8 +96,12 @@ class Control:
             raise GoalError(f"goal `{goal.id}`: {errors[0]}")
         return [one.text for one in complaints]
 
-    async def set_goal(self, goal: Goal) -> GoalVersion:
+    async def set_goal(self, goal: Goal, *, person: str | None = None) -> GoalVersion:
         """Set a goal whose home is the journal; a known id gets a new version.
+
+        Args:
+            goal: as it is to be.
+            person: who sets it through a door that knows people, and so does not count for its approvals.
 
         Raises:
             GoalError: as `check`, or the goal's home is `mdl.toml`.
@@ -105,7 +111,7 @@ class Control:
         current = self.state.goals.get(goal.id)
         if current is not None and _same(current.goal, goal):
             return current  # a new version would void the approvals that wait
-        return await self._set(goal, home="journal")
+        return await self._set(goal, home="journal", person=person)
 
     async def adopt(self, goals: Sequence[Goal]) -> list[str]:
         """Make the goals of `mdl.toml` what they say there: set what is new or changed, remove what is gone.
@@ -211,25 +217,23 @@ class Control:
 
     def waiting(self) -> list[Pending]:
         """Actions that wait for a person now, oldest first."""
-        now = self._clock.now()
-        waiting = [p for p in self.state.pending.values() if p.granted_by is None and p.data.expires > now]
-        return sorted(waiting, key=lambda pending: pending.data.expires)
+        return self._approvals.waiting()
 
-    async def approve(self, action: str, *, by: str | None = None) -> Pending:
-        """Give leave for exactly one waiting action. Every policy is asked again before it acts.
+    async def approve(self, action: str, *, by: str | None = None, person: str | None = None) -> Pending:
+        """Give leave for exactly one waiting action, as `Approvals.approve`.
 
         Raises:
-            MDLError: no such action waits, or more than one begins with this text.
+            MDLError: as there.
         """
-        return await self._answer(own.APPROVAL_GRANTED, action, by)
+        return await self._approvals.approve(action, by=by, person=person)
 
-    async def deny(self, action: str, *, by: str | None = None) -> Pending:
-        """Refuse one waiting action.
+    async def deny(self, action: str, *, by: str | None = None, person: str | None = None) -> Pending:
+        """Refuse one waiting action, as `Approvals.deny`.
 
         Raises:
-            MDLError: as `approve`.
+            MDLError: as there.
         """
-        return await self._answer(own.APPROVAL_DENIED, action, by)
+        return await self._approvals.deny(action, by=by, person=person)
 
     def held(self) -> list[Held]:
         """Actions whose outcome nobody knows and nobody has seen after, oldest first."""
@@ -248,7 +252,7 @@ class Control:
             raise MDLError(f"{which} with `{action}`; {_list('there are', [held.data.action[:12] for held in known])}")
         (held,) = found
         made = own.verdict_event(
-            own.SETTLED, held.data.action, by=by or getpass.getuser(), subject=held.subject, at=self._clock.now()
+            own.SETTLED, held.data.action, by=by or os_user(), subject=held.subject, at=self._clock.now()
         )
         await self.journal.append([event_draft(made)])
         return held
@@ -286,7 +290,7 @@ class Control:
             type_,
             position,
             parked=parked.record,
-            by=by or getpass.getuser(),
+            by=by or os_user(),
             subject=parked.subject,
             at=self._clock.now(),
         )
@@ -305,9 +309,14 @@ class Control:
         if current is not None and current.home == "settings":
             raise GoalError(f"goal `{goal}` stands in mdl.toml; change it there")
 
-    async def _set(self, goal: Goal, *, home: str) -> GoalVersion:
+    async def _set(self, goal: Goal, *, home: str, person: str | None = None) -> GoalVersion:
         number = self.state.versions.get(goal.id, 0) + 1
-        version = GoalVersion(goal=goal, version=number, home="settings" if home == "settings" else "journal")
+        version = GoalVersion(
+            goal=goal,
+            version=number,
+            home="settings" if home == "settings" else "journal",
+            set_by=None if person is None else known_as(person),
+        )
         (record,) = await self.journal.append([event_draft(own.goal_event(version, at=self._clock.now()))])
         if record is None:
             raise GoalError(f"goal `{goal.id}` has just been set by somebody else; look at it, and try again")
@@ -316,23 +325,6 @@ class Control:
     async def _change(self, type_: str, version: GoalVersion) -> GoalVersion:
         await self.journal.append([event_draft(own.goal_changed(type_, version, at=self._clock.now()))])
         return version
-
-    async def _answer(self, type_: str, action: str, by: str | None) -> Pending:
-        found = [pending for pending in self.waiting() if pending.data.action.startswith(action)]
-        if len(found) != 1 or not action:
-            which = "no waiting action begins" if not found else f"{len(found)} waiting actions begin"
-            raise MDLError(
-                f"{which} with `{action}`; {_list('waiting are', [p.data.action[:12] for p in self.waiting()])}"
-            )
-        pending = found[0]
-        version = self.state.goals.get(goal_id(pending.data.goal))
-        if type_ == own.APPROVAL_GRANTED and version is not None and version.name != pending.data.goal:
-            raise MDLError(f"`{pending.data.goal}` has changed since it asked; an approval is for one version: deny it")
-        made = own.verdict_event(
-            type_, pending.data.action, by=by or getpass.getuser(), subject=pending.subject, at=self._clock.now()
-        )
-        await self.journal.append([event_draft(made)])
-        return pending
 
 
 def refuse_claims(events: Sequence[Event]) -> None:
@@ -355,7 +347,8 @@ def _check_leave(goal: Goal, servers: Collection[str]) -> None:
     for call in goal.do:
         if not any(covers(glob, call.tool) for glob in globs):
             raise GoalError(f"goal `{goal.id}`: `do` calls `{call.tool}`, which `may` does not allow; add it to `may`")
-    for entry in goal.approve:  # a misspelled one would let through what a person meant to be asked about
+    asked = [entry if isinstance(entry, str) else entry.tool for entry in goal.approve]
+    for entry in asked:  # a misspelled one would let through what a person meant to be asked about
         if not any(covers(entry, glob) or covers(glob, entry) for glob in globs):
             raise GoalError(f"goal `{goal.id}`: `approve` names `{entry}`, which the goal may not call at all")
     for server, name in servers_of(goal).items():

@@ -148,7 +148,7 @@ class Judging:
             lapsed = reason or "the goal is gone"
             plan, given = _refuse(decision.actions[0], lapsed, policy="approval", situation=situation)
         else:
-            plan, given = self._verdicts(decision, version, cause, state, now=now, let=let, approved=(data.action, by))
+            plan, given = self._verdicts(decision, version, cause, state, now=now, let=let, approved=pending)
         turn = Turn(
             event=record.position,
             at=record.at,
@@ -207,16 +207,18 @@ class Judging:
         *,
         now: float,
         let: dict[str, Json],
-        approved: tuple[str, str] | None = None,
+        approved: Pending | None = None,
     ) -> tuple[Plan, list[Judgement]]:
         plan: list[Grant | Refusal] = []
         judgements: list[Judgement] = []
         tools = self._tools()
         prices: list[float] = []
         for action in decision.actions:
-            by = approved[1] if approved and approved[0] == action.id else None
             usd = tools[action.tool].cost if action.tool in tools else 0.0
-            situation = state.situation(version, event, now=now, usd=usd, reserved=prices, approved_by=by)
+            situation = state.situation(version, event, now=now, usd=usd, reserved=prices)
+            if approved is not None and approved.data.action == action.id:
+                by, approvers = approved.granted_by, approved.approvers
+                situation = replace(situation, approved_by=by, approvers=approvers)
             prices.append(usd)
             if sinks := self._sinks(action.tool):
                 situation = replace(situation, sinks=sinks)

@@ -114,6 +114,13 @@ class May(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     when: str | None = None
 
 
+class Approve(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """So many people are asked before the tools that a glob names are called."""
+
+    tool: str
+    people: Annotated[int, Meta(ge=1, le=100)] = 1
+
+
 class Window(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """`count` matches `within` a time, and at most once per `once_within`; `by` is CEL and keeps keys apart."""
 
@@ -176,7 +183,7 @@ class Goal(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, 
     window: Window | None = None
     want: Want | None = None
     may: tuple[str | May, ...] = ()
-    approve: tuple[str, ...] = ()
+    approve: tuple[str | Approve, ...] = ()
     do: tuple[Call, ...] = ()
     decide: Literal["compiled", "model"] | None = None
     fallback: Literal["act", "clarify"] = "clarify"
@@ -190,13 +197,17 @@ class Goal(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, 
 
 
 class GoalVersion(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A goal as it stood from a journal position on. `home` says where it is edited."""
+    """A goal as it stood from a journal position on. `home` says where it is edited.
+
+    set_by: the person who set this version through a door that knows people; None where it was set on the machine.
+    """
 
     goal: Goal
     version: int
     home: Literal["settings", "journal"]
     paused: bool = False
     position: int = 0
+    set_by: str | None = None
 
     @property
     def name(self) -> str:
@@ -320,7 +331,7 @@ class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True):
     declared). usd: what this action costs. rate_spent: actions of goal and
     subject within the rate's time. sinks: those of the tool, argument to kind. unnamed: arguments that a planner gave
     and the tool's schema does not name. lineage: `goal/tool` of the causing actions, oldest first. approved_by: who
-    approved exactly this action, if somebody did.
+    approved exactly this action, if somebody did; approvers: the same people, as they are told apart.
     """
 
     now: float
@@ -332,6 +343,7 @@ class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True):
     unnamed: tuple[str, ...] = ()
     lineage: tuple[str, ...] = ()
     approved_by: str | None = None
+    approvers: tuple[str, ...] = ()
 
 
 class Grant(Struct, frozen=True, omit_defaults=True, tag="grant", kw_only=True):

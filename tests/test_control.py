@@ -12,6 +12,7 @@ from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.state import State
 from orchestrator.observed import Observed
+from orchestrator.people import known_as, os_user
 from orchestrator.testing import ManualClock, MemoryJournal
 from orchestrator.types import Action, Call, Event, Goal, Json, May, Refusal, Want
 
@@ -185,7 +186,7 @@ async def test_one_waiting_action_is_answered_by_the_beginning_of_its_id() -> No
     await person.control.deny(second)
     assert person.control.waiting() == []
     granted = next(event for event in person.journal.events if event.type == own.APPROVAL_GRANTED)
-    assert granted.data == {"action": first, "by": "Ada"}
+    assert granted.data == {"action": first, "by": "Ada", "person": known_as(os_user())}
 
 
 @pytest.mark.parametrize(("text", "said"), [("", "2 waiting actions begin"), ("zzzz", "no waiting action begins")])

@@ -12,7 +12,7 @@ from orchestrator.doors.app import DEFAULT, AsJson, Config, app, run, told
 from orchestrator.errors import EventError
 
 if TYPE_CHECKING:
-    from orchestrator.journal.state import Held
+    from orchestrator.journal.state import Held, Pending
 
 _BATCH = 256
 Id = Annotated[str, typer.Argument(help="An id, or its first characters.")]
@@ -242,7 +242,6 @@ def _live_facts(live: dict[str, Any]) -> dict[str, Any]:
 @app.command()
 def pending(config: Config = DEFAULT, *, json: AsJson = False) -> None:
     """List the actions that wait for a person, and those whose outcome nobody knows."""
-    from orchestrator.clock import utc
     from orchestrator.doors import show
     from orchestrator.doors.sessions import session
 
@@ -252,20 +251,9 @@ def pending(config: Config = DEFAULT, *, json: AsJson = False) -> None:
         if json:
             show.as_json([*waiting, *held])
             return
-        lines = [
-            [
-                p.data.action[:12],
-                p.data.tool,
-                p.data.arguments,
-                p.data.goal,
-                p.subject,
-                utc(p.data.expires).strftime("%H:%M:%S"),
-            ]
-            for p in waiting
-        ]
         show.table(
-            ("action", "tool", "arguments", "goal", "subject", "until (UTC)"),
-            lines,
+            ("action", "tool", "arguments", "goal", "subject", "approved", "until (UTC)"),
+            [_asked(one) for one in waiting],
             empty="Nothing waits for a person." if not held else "Nothing waits for leave.",
         )
         if held:
@@ -274,6 +262,14 @@ def pending(config: Config = DEFAULT, *, json: AsJson = False) -> None:
             show.table(columns, [_doubtful(one) for one in held], empty="")
 
     run(work)
+
+
+def _asked(one: "Pending") -> list[Any]:
+    from orchestrator.clock import utc
+
+    data, until = one.data, utc(one.data.expires).strftime("%H:%M:%S")
+    approved = f"{len(one.approvers)} of {data.people}"
+    return [data.action[:12], data.tool, data.arguments, data.goal, one.subject, approved, until]
 
 
 def _doubtful(held: "Held") -> list[Any]:
@@ -324,7 +320,7 @@ def _answer(verb: str, action: str, config: Path, by: str | None) -> None:
             answered = await (
                 here.control.approve(action, by=by) if verb == "approve" else here.control.deny(action, by=by)
             )
-        done = "is approved" if verb == "approve" else "is denied"
+        done = "is denied" if verb == "deny" else "waits on, for another person" if answered.missing else "is approved"
         show.console.print(f"{answered.data.tool} for {answered.subject or answered.data.goal} {done}.")
 
     run(work)

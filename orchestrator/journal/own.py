@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from orchestrator.clock import utc
+from orchestrator.people import known_as
 from orchestrator.types import OWN, Action, Event, Goal, GoalVersion, Json, OnUnknown, Outcome, Refusal, Status
 
 GOAL_SET, GOAL_PAUSED, GOAL_RESUMED, GOAL_REMOVED = (
@@ -39,16 +40,17 @@ SOURCE = "mdl:loop"
 
 
 class GoalData(Struct, frozen=True, omit_defaults=True):
-    """Data of `dev.mdl.goal.*`; `goal` is absent unless it is set."""
+    """Data of `dev.mdl.goal.*`; `goal` and `set_by` (a person) are absent unless it is set."""
 
     id: str
     version: int = 0
     home: Literal["settings", "journal"] = "journal"
     goal: Goal | None = None
+    set_by: str | None = None
 
 
 class ActionData(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Data of `dev.mdl.action.*` and `dev.mdl.approval.requested`."""
+    """Data of `dev.mdl.action.*` and `dev.mdl.approval.requested`; `people`: how many have to agree."""
 
     action: str
     goal: str
@@ -64,16 +66,31 @@ class ActionData(Struct, frozen=True, omit_defaults=True, kw_only=True):
     attempts: int = 0
     event: int = 0
     expires: float = 0.0
+    people: int = 1
     last: bool = False
     reconciled: str | None = None
     on_unknown: OnUnknown | None = None
 
 
 class VerdictData(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Data of `dev.mdl.approval.granted`, `.denied` and `.expired`, and of `dev.mdl.doubt.settled`."""
+    """Data of `dev.mdl.approval.granted`, `.denied` and `.expired`, and of `dev.mdl.doubt.settled`.
+
+    by: whoever they say they are. person: who is known to have said so, as people are told apart.
+    """
 
     action: str
     by: str = ""
+    person: str = ""
+
+    @property
+    def who(self) -> str:
+        """The person; of a journal from before people were told apart, whoever they said they were."""
+        return self.person or self.by
+
+    @property
+    def named(self) -> str:
+        """Whoever they say they are, and who they are where that is somebody else."""
+        return self.by if self.person in {"", known_as(self.by)} else f"{self.by} ({self.person})"
 
 
 class WantData(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -130,7 +147,7 @@ class LoadingData(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 def goal_event(version: GoalVersion, *, at: float) -> Event:
     """A goal was set."""
-    data = GoalData(version.goal.id, version.version, version.home, version.goal)
+    data = GoalData(version.goal.id, version.version, version.home, version.goal, version.set_by)
     return _own(GOAL_SET, version.name, at=at, subject=f"goal/{version.goal.id}", data=data)
 
 
@@ -185,15 +202,16 @@ def approval_event(refusal: Refusal, *, cause: Event, position: int, at: float, 
         numbers=refusal.numbers,
         event=position,
         expires=expires,
+        people=int(refusal.numbers.get("people", 1)),
     )
     return _caused(APPROVAL_REQUESTED, refusal.action, cause, data, at=at)
 
 
-def verdict_event(type_: str, action: str, *, by: str, subject: str | None, at: float) -> Event:
-    """A person answered, or nobody did in time."""
-    return _own(
-        type_, f"{action}/{type_}", at=at, subject=subject, data=VerdictData(action=action, by=by), causationid=action
-    )
+def verdict_event(type_: str, action: str, *, by: str, subject: str | None, at: float, person: str = "") -> Event:
+    """A person answered, or nobody did in time. Nobody answers the same twice."""
+    id_ = f"{action}/{type_}/{person}" if person else f"{action}/{type_}"
+    data = VerdictData(action=action, by=by, person=person)
+    return _own(type_, id_, at=at, subject=subject, data=data, causationid=action)
 
 
 def want_event(data: WantData, *, cause: Event, at: float) -> Event:

@@ -139,7 +139,9 @@ def change_goal(goals: dict[str, GoalVersion], event: Event, *, position: int) -
     if event.type == own.GOAL_REMOVED:
         goals.pop(data.id, None)
     elif data.goal is not None:
-        goals[data.id] = GoalVersion(goal=data.goal, version=data.version, home=data.home, position=position)
+        goals[data.id] = GoalVersion(
+            goal=data.goal, version=data.version, home=data.home, position=position, set_by=data.set_by
+        )
     elif known is not None:
         goals[data.id] = msgspec.structs.replace(known, paused=event.type == own.GOAL_PAUSED)
 
@@ -173,7 +175,7 @@ def _fold_own(state: State, event: Event, record: Record) -> None:
             state.open.pop(data.action, None)
             state.pending[data.action] = Pending(data, event.subject)
         case own.APPROVAL_GRANTED | own.APPROVAL_DENIED | own.APPROVAL_EXPIRED:
-            _fold_answer(state, event.type, msgspec.convert(event.data, own.VerdictData))
+            _fold_answer(state, event.type, msgspec.convert(event.data, own.VerdictData), record.position)
         case own.WANT_HELD | own.WANT_MISSED:
             _fold_want(state, msgspec.convert(event.data, own.WantData))
         case _ if event.type.startswith(own.TURN):
@@ -250,14 +252,26 @@ def _hold(state: State, data: own.ActionData, event: Event, record: Record) -> N
             state.held.pop(next(iter(state.held)))
 
 
-def _fold_answer(state: State, type_: str, verdict: own.VerdictData) -> None:
+def _fold_answer(state: State, type_: str, verdict: own.VerdictData, position: int) -> None:
     pending = state.pending.get(verdict.action)
     if pending is None or pending.granted_by is not None:  # the first answer counts
         return
     if type_ != own.APPROVAL_GRANTED:
         del state.pending[verdict.action]
     else:  # it waits on until its turn is there, so that a crash between the two loses nothing
-        state.pending[verdict.action] = msgspec.structs.replace(pending, granted_by=verdict.by)
+        version = state.goals.get(goal_id(pending.data.goal))
+        if version is None or version.set_by != verdict.who:
+            state.pending[verdict.action] = _agreed(pending, verdict, position)
+
+
+def _agreed(pending: Pending, verdict: own.VerdictData, position: int) -> Pending:
+    if verdict.who in pending.approvers:
+        return pending
+    approvers, names = (*pending.approvers, verdict.who), (*pending.names, verdict.named)
+    known = msgspec.structs.replace(pending, approvers=approvers, names=names)
+    if len(approvers) < pending.data.people:
+        return known
+    return msgspec.structs.replace(known, granted_by=" and ".join(names), granted=position)
 
 
 def _fold_attempt(state: State, event: Event, record: Record) -> None:

@@ -27,11 +27,23 @@ class Open(Struct, frozen=True):
 
 
 class Pending(Struct, frozen=True):
-    """An action that waits for a person. `data.event` is the position of the event whose turn it belongs to."""
+    """An action that waits for a person, or several. `data.event` is the position of the event whose turn it is of.
+
+    approvers: who has agreed so far, as people are told apart, and names: what they are called. granted_by: all names,
+    once they are enough, which they were with the record at `granted`.
+    """
 
     data: own.ActionData
     subject: str | None
     granted_by: str | None = None
+    approvers: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    granted: int = 0
+
+    @property
+    def missing(self) -> int:
+        """How many people still have to agree."""
+        return 0 if self.granted_by is not None else max(self.data.people - len(self.approvers), 0)
 
 
 class Held(Struct, frozen=True):

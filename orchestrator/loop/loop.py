@@ -231,7 +231,7 @@ class Loop:
 
     async def _begin(self, event: Event, record: Record) -> None:
         pending = self.state.pending.get(event.causationid or "") if event.type == own.APPROVAL_GRANTED else None
-        if pending is not None and pending.granted_by is not None:
+        if pending is not None and pending.granted == record.position:
             await self._line.follow(event, record, partial(self._turns.put_approved, event, record, pending))
         else:
             then = partial(self._oriented, event, record)
@@ -256,7 +256,8 @@ class Loop:
             if pending := self.state.pending.get(action):
                 self._expiries.later(pending)
         elif event.type in own.APPROVAL_VERDICTS:
-            self._expiries.answered(action)
+            if (pending := self.state.pending.get(action)) is None or not pending.missing:
+                self._expiries.answered(action)
         elif event.type == own.SUCCEEDED and action in self.state.wants:
             self._looks.later(action)
 

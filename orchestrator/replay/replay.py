@@ -204,7 +204,7 @@ class Replay:
         self._recall.begin(event, position, self._goals.recorded)
         if event.type == own.APPROVAL_GRANTED:
             pending = state.pending.get(event.causationid or "")
-            if pending is not None and pending.granted_by is not None:
+            if pending is not None and pending.granted == record.position:
                 self._at.waiting[position] = _Waiting(event, record, pending=pending)
                 return
             if self._recall.turn is not None and unasked(self._reader, event):

@@ -112,7 +112,7 @@ async def test_consequences_hang_below_through_approval_and_database(ran: Place)
         "note@1 (found by index",
         "records.insert(",
         "dev.mdl.approval.granted about ada",
-        "note@1 (found by index, records.insert was approved by Eva)",
+        "note@1 (found by index, records.insert was approved by Eva (",
         "shop.notes.inserted about notes/1",
         "noted@1 (found by index",
         "notify.send(",

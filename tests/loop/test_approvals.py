@@ -3,11 +3,14 @@
 import pytest
 
 from orchestrator.control import Control
+from orchestrator.decide.planner import Proposal, Question
 from orchestrator.errors import MDLError
 from orchestrator.guard.approval import EXPIRY
 from orchestrator.journal import own
-from orchestrator.testing import ManualClock, MemoryJournal
-from orchestrator.types import Call, Rate, Want
+from orchestrator.journal.drafts import event_draft
+from orchestrator.people import os_user
+from orchestrator.testing import FakeToolbox, ManualClock, MemoryJournal
+from orchestrator.types import Action, Approve, Call, Candidate, DecidedBy, GoalVersion, Rate, Tool, Want
 from tests.loops import (
     START,
     Tools,
@@ -202,3 +205,145 @@ async def test_what_a_person_approves_counts_once_against_the_rate() -> None:
         await life.idle()
     assert outcomes(journal) == ["succeeded t.act(1)", "succeeded t.last(1)"]
     assert [len(times) for times in life.state.rates.values()] == [2]
+
+
+BOTH = goal(approve=(Approve("t.act", people=2),))
+
+
+async def agree(journal: MemoryJournal, action: str, *people: str, at: float = START) -> None:
+    made = [
+        own.verdict_event(own.APPROVAL_GRANTED, action, by="owner", person=person, subject="customer/5", at=at)
+        for person in people
+    ]
+    await journal.append([event_draft(one) for one in made])
+
+
+async def two_asked(journal: MemoryJournal, clock: ManualClock, *, set_by: str | None = None) -> str:
+    version = GoalVersion(goal=BOTH, version=1, home="journal", set_by=set_by)
+    await journal.append([event_draft(own.goal_event(version, at=START))])
+    async with living(journal, Tools(act=echo), clock=clock) as life:
+        await emit(journal, event("1"))
+        await life.idle()
+        await life.stop()
+    (action,) = waiting(journal)
+    return action
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_where_two_people_are_asked_one_is_not_enough_however_often(*, restart: bool) -> None:
+    journal, clock = MemoryJournal(), ManualClock(START)
+    action = await two_asked(journal, clock)
+    async with living(journal, Tools(act=echo), clock=clock) as life:
+        await agree(journal, action, "ann")
+        await life.idle()
+        assert life.state.pending[action].missing == 1
+        if restart:
+            await life.stop()
+    async with living(journal, Tools(act=echo), clock=clock) as life:
+        await agree(journal, action, "ann")
+        await life.idle()
+        assert outcomes(journal) == []
+        await agree(journal, action, "bob")
+        await life.idle()
+    assert outcomes(journal) == ["succeeded t.act(1)"]
+    (judgement,) = turns(journal)[-1].judgements
+    assert judgement.situation.approvers == ("ann", "bob")
+    await resumed(journal, clock)
+    assert outcomes(journal) == ["succeeded t.act(1)"]
+
+
+async def test_two_people_who_agree_at_the_same_time_have_it_done_once() -> None:
+    journal, clock = MemoryJournal(), ManualClock(START)
+    action = await asked(journal, clock)
+    await agree(journal, action, "ann", "bob", "carl")
+    await resumed(journal, clock)
+    await agree(journal, action, "dora")
+    await resumed(journal, clock)
+    assert outcomes(journal) == ["succeeded t.act(1)"]
+
+
+async def test_a_first_yes_does_not_keep_the_question_open_for_ever() -> None:
+    clock = ManualClock(START)
+    journal = MemoryJournal(clock=clock)
+    action = await two_asked(journal, clock)
+    async with living(journal, Tools(act=echo), clock=clock) as life:
+        await agree(journal, action, "ann")
+        await life.idle()
+    clock.advance(EXPIRY + 1)
+    async with living(journal, Tools(act=echo), clock=clock) as life:
+        await until(lambda: not life.state.pending)
+        await agree(journal, action, "bob", at=clock.now())
+        await life.idle()
+    assert outcomes(journal) == []
+
+
+async def test_one_no_is_enough() -> None:
+    journal, clock = MemoryJournal(), ManualClock(START)
+    action = await two_asked(journal, clock)
+    await agree(journal, action, "ann")
+    await answer(journal, own.APPROVAL_DENIED, action)
+    await agree(journal, action, "bob")
+    await resumed(journal, clock)
+    assert outcomes(journal) == []
+
+
+async def test_who_set_the_goals_version_does_not_count() -> None:
+    journal, clock = MemoryJournal(), ManualClock(START)
+    action = await two_asked(journal, clock, set_by="carl")
+    await agree(journal, action, "carl", "ann")
+    await resumed(journal, clock)
+    assert outcomes(journal) == []
+    await agree(journal, action, "bob")
+    await resumed(journal, clock)
+    assert outcomes(journal) == ["succeeded t.act(1)"]
+
+
+async def test_a_note_of_who_says_so_makes_nobody_another_person() -> None:
+    journal, clock = MemoryJournal(), ManualClock(START)
+    action = await two_asked(journal, clock)
+    control = Control(journal, lambda: folded(journal), clock=clock)
+    assert (await control.approve(action, by="ann")).missing == 1
+    with pytest.raises(MDLError, match="has approved it already; 1 more have to"):
+        await control.approve(action, by="bob")
+    with pytest.raises(MDLError, match="has approved it already"):
+        await control.approve(action, person=f" {os_user().upper()} ")
+    assert (await control.approve(action, person="bob")).missing == 0
+    await resumed(journal, clock)
+    assert outcomes(journal) == ["succeeded t.act(1)"]
+    (judgement,) = turns(journal)[-1].judgements
+    assert judgement.situation.approved_by == f"ann ({os_user()}) and bob"
+
+
+async def test_a_person_who_set_the_goal_through_a_door_is_told_so() -> None:
+    journal, clock = MemoryJournal(), ManualClock(START)
+    control = Control(journal, lambda: folded(journal), clock=clock, servers=("t",))
+    version = await control.set_goal(ASKED, person="Carl")
+    assert version.set_by == "carl"
+    async with living(journal, Tools(act=echo), clock=clock) as life:
+        await emit(journal, event("1"))
+        await life.idle()
+    (action,) = waiting(journal)
+    with pytest.raises(MDLError, match="`carl` has set `g@1`; somebody else has to approve"):
+        await control.approve(action, person="carl ")
+    assert (await control.approve(action, person="ann")).missing == 0
+
+
+async def test_nothing_a_planner_says_approves_its_action() -> None:
+    class Sure:
+        decided_by: DecidedBy = "model"
+
+        async def propose(self, question: Question) -> Proposal:
+            action = Action(id=first, goal="g@1", step="approved", tool="t.act", arguments={"id": question.event.id})
+            return Proposal((Candidate(actions=(action,)),), reason="approved by ann")
+
+    journal, clock = MemoryJournal(), ManualClock(START)
+    first = await asked(journal, clock)
+    await answer(journal, own.APPROVAL_GRANTED, first)
+    await set_goals(journal, goal("h", approve=("t.*",), decide="model"))
+    described = [Tool(name="t.act", input_schema={"properties": {"id": {"type": "string"}}})]
+    tools = FakeToolbox({"t.act": echo}, described=described)
+    async with living(journal, tools, clock=clock, model=Sure()) as life:
+        await emit(journal, event("2"))
+        await life.idle()
+    assert [grant.action.goal for grant in tools.calls] == ["g@1"]
+    assert len(waiting(journal)) == 3
