@@ -95,10 +95,13 @@ class Judging:
         plans: list[Plan] = []
         judgements: list[Judgement] = []
         asking: list[Event] = []
-        lets = {touch.goal: touch.let for touch in touches if touch.let}
+        lets: dict[str, dict[str, Json]] = {}
+        for touch in touches:
+            if touch.let:
+                lets[touch.goal] = touch.let
         for decision, version in decided:
             if decision.verdict == "act":
-                let = lets.get(version.name, _NO_LET) if lets else _NO_LET
+                let = lets.get(decision.goal, _NO_LET) if lets else _NO_LET
                 plan, given = self._judge(decision, version, event, state, now=now, let=let)
                 plans.append(plan)
                 judgements += given

@@ -339,7 +339,7 @@ class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True):
     usd_spent: float = 0.0
     usd: float = 0.0
     rate_spent: int = 0
-    sinks: dict[str, SinkKind] = {}
+    sinks: Mapping[str, SinkKind] | None = None
     unnamed: tuple[str, ...] = ()
     lineage: tuple[str, ...] = ()
     approved_by: str | None = None

@@ -13,7 +13,7 @@ from orchestrator.expressions import bind, event_variables
 from orchestrator.guard.globs import covers
 from orchestrator.guard.grants import WHEN, leave, unmet
 from orchestrator.guard.policy import Case
-from orchestrator.sinks import OWNER, misshapen, pins, ways
+from orchestrator.sinks import literal, misshapen, pins
 from orchestrator.types import Call, Json, May, Refusal, SinkKind, canonical
 
 _NOBODYS = Call("")
@@ -36,8 +36,9 @@ def taint(case: Case) -> Refusal | None:
 
 def _against(step: Call, case: Case, variables: Mapping[str, Json]) -> Refusal | None:
     """Why the action may not be called, if it is to be this step; values of two steps are not mixed."""
+    sinks = case.situation.sinks or {}
     for argument, value in case.action.arguments.items():
-        kind = case.situation.sinks.get(argument)
+        kind = sinks.get(argument)
         if kind is None and argument not in case.situation.unnamed:
             continue
         led = _is_owners(step, argument, value, variables)
@@ -52,15 +53,15 @@ def _against(step: Call, case: Case, variables: Mapping[str, Json]) -> Refusal |
 
 def _barred(kind: SinkKind, argument: str, step: Call | None, case: Case, variables: Mapping[str, Json]) -> str | None:
     value = case.action.arguments[argument]
-    if _pinned(argument, value, case):
-        return misshapen(kind, value, OWNER)
-    if step is None:
-        return (
-            "its value is neither what the goal's `do` gives, nor one of the literals "
-            f"that a `when` in `may` compares `args.{argument}` with"
-        )
-    found = ways(step.args[argument], value, variables) if isinstance(value, str) else OWNER
-    return misshapen(kind, value, found)
+    reason = (
+        "its value is neither what the goal's `do` gives, nor one of the literals "
+        f"that a `when` in `may` compares `args.{argument}` with"
+    )
+    if step is not None:
+        reason = misshapen(kind, value, step.args[argument], variables)
+        if reason is None:
+            return None
+    return literal(kind, value) if _pinned(argument, value, case) else reason
 
 
 def _is_owners(step: Call, argument: str, value: Json, variables: Mapping[str, Json]) -> bool:

@@ -106,7 +106,7 @@ class Recall:
 
     def sinks(self, tool: str) -> Mapping[str, SinkKind] | None:
         """A tool's sinks as they were then, where the turn tells it."""
-        then = next((situation.sinks for action, situation in self._judged() if action.tool == tool), None)
+        then = next((situation.sinks or {} for action, situation in self._judged() if action.tool == tool), None)
         return self._declared(tool) if then is None else then
 
     def learnt(self, state: State) -> State:

@@ -7,7 +7,6 @@ owner wrote out may be more than one that comes from an event, a tool or a plann
 
 from orchestrator.sinks.bound import Sinks, bound, nowhere
 from orchestrator.sinks.literals import pins
-from orchestrator.sinks.parts import OWNER, Way, ways
-from orchestrator.sinks.shape import misshapen
+from orchestrator.sinks.shape import literal, misshapen
 
-__all__ = ["OWNER", "Sinks", "Way", "bound", "misshapen", "nowhere", "pins", "ways"]
+__all__ = ["Sinks", "bound", "literal", "misshapen", "nowhere", "pins"]

@@ -5,7 +5,6 @@ from typing import TypeAlias
 
 from orchestrator.errors import SinkError
 from orchestrator.expressions import bind
-from orchestrator.sinks.parts import ways
 from orchestrator.sinks.shape import misshapen
 from orchestrator.types import Call, Json, SinkKind
 
@@ -13,9 +12,9 @@ Sinks: TypeAlias = Callable[[str], Mapping[str, SinkKind] | None]
 """A tool's sinks, by its name `server.tool`: argument to kind. From settings alone, whatever a server lists."""
 
 
-def nowhere(_tool: str) -> None:
-    """No tool has a sink."""
-    return
+_NONE: dict[str, Mapping[str, SinkKind]] = {}
+nowhere: Sinks = _NONE.get
+"""No tool has a sink."""
 
 
 def bound(call: Call, variables: Mapping[str, Json], sinks: Sinks) -> Call:
@@ -27,11 +26,9 @@ def bound(call: Call, variables: Mapping[str, Json], sinks: Sinks) -> Call:
     """
     filled = Call(call.tool, bind(call.args, variables))
     for argument, kind in (sinks(call.tool) or {}).items():
-        if argument in filled.args and (reason := _refused(call, filled, argument, kind, variables)):
+        if argument not in filled.args:
+            continue
+        reason = misshapen(kind, filled.args[argument], call.args[argument], variables)
+        if reason is not None:
             raise SinkError(f"`{argument}` is a sink ({kind}): {reason}")
     return filled
-
-
-def _refused(call: Call, filled: Call, argument: str, kind: SinkKind, variables: Mapping[str, Json]) -> str | None:
-    value = filled.args[argument]
-    return misshapen(kind, value, ways(call.args[argument], value, variables) if isinstance(value, str) else ())

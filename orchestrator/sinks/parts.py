@@ -41,11 +41,16 @@ class Part(Struct, frozen=True):
 Way: TypeAlias = tuple[Part, ...]
 """One way a text may have come together. No two parts beside each other are both the owner's, or both tainted."""
 
-OWNER: tuple[Way, ...] = ()
-"""In place of ways: the owner wrote the whole value out."""
-
 _Piece: TypeAlias = str | Path | None
 """In an expression: a text that stands there, what is read, or (None) what is computed."""
+
+
+class _Open(Struct, frozen=True):
+    """A part in the making, of these pieces; `known` says that their texts are."""
+
+    source: From
+    pieces: tuple[_Piece, ...]
+    known: bool
 
 
 def ways(written: Json, value: str, variables: Mapping[str, Json]) -> tuple[Way, ...]:
@@ -59,19 +64,19 @@ def ways(written: Json, value: str, variables: Mapping[str, Json]) -> tuple[Way,
         variables: what it was bound with.
     """
     if not isinstance(written, str) or written[:1] != "=" or written[:2] == "==":
-        return OWNER
+        return ((Part(value, "owner"),),)
     names = tuple(sorted(variables))
-    found = [_filled(pieces, value, variables) for pieces in _pieces(written[1:].strip(), names)]
-    known = tuple(way for way in found if way is not None)
-    return known or ((Part(value, "computed"),),)
+    found = [_filled(parts, value, variables) for parts in _written(written[1:].strip(), names)]
+    return tuple(way for way in found if way is not None) or ((Part(value, "computed"),),)
 
 
 @lru_cache(maxsize=4096)
-def _pieces(expression: str, names: tuple[str, ...]) -> tuple[tuple[_Piece, ...], ...]:
+def _written(expression: str, names: tuple[str, ...]) -> tuple[tuple[_Open, ...], ...]:
     try:
-        return _ways_of(root_of(compile_expression(expression, names).program.serialize()))
+        found = _ways_of(root_of(compile_expression(expression, names).program.serialize()))
     except (ValueError, LookupError, StopIteration):  # a newer library, another tree: all of it is computed
-        return ((None,),)
+        found = ((None,),)
+    return tuple(tuple(_parted(pieces)) for pieces in found)
 
 
 def _ways_of(node: bytes) -> tuple[tuple[_Piece, ...], ...]:
@@ -90,41 +95,52 @@ def _ways_of(node: bytes) -> tuple[tuple[_Piece, ...], ...]:
     return known if len(known) <= _MOST_WAYS else ((None,),)
 
 
-def _filled(pieces: tuple[_Piece, ...], value: str, variables: Mapping[str, Json]) -> Way | None:
-    """The pieces with their texts, if they come to the value."""
+def _parted(pieces: tuple[_Piece, ...]) -> Iterator[_Open]:
+    """Pieces as parts. From the first that is computed to the last, nobody can say where one ends: they are one."""
     open_ = [place for place, piece in enumerate(pieces) if piece is None]
-    first, last = (open_[0], open_[-1] + 1) if open_ else (len(pieces), len(pieces))
-    before = [_read(piece, variables) for piece in pieces[:first]]
-    after = [_read(piece, variables) for piece in pieces[last:]]
-    known = [part for part in (*before, *after) if part is not None]
-    if len(known) < len(before) + len(after):
-        return None
-    start, end = "".join(part.text for part in known[:first]), "".join(part.text for part in known[first:])
-    if not open_:
-        return tuple(_merged(known)) if start == value else None
-    if len(start) + len(end) > len(value) or not (value.startswith(start) and value.endswith(end)):
-        return None
-    middle = Part(value[len(start) : len(value) - len(end)], "computed")
-    return tuple(_merged([*known[:first], middle, *known[first:]]))
+    whole = (*pieces[: open_[0]], None, *pieces[open_[-1] + 1 :]) if open_ else pieces
+    for tainted, group in groupby(whole, key=_is_tainted):
+        run = tuple(group)
+        source: From = "owner" if not tainted else "read" if len(run) == 1 and run[0] is not None else "computed"
+        yield _Open(source, run, known=None not in run)
 
 
-def _read(piece: _Piece, variables: Mapping[str, Json]) -> Part | None:
-    if isinstance(piece, str):
-        return Part(piece, "owner")
+def _is_tainted(piece: _Piece) -> bool:
+    return piece is None or (isinstance(piece, tuple) and piece[0] != _OWNERS)
+
+
+def _filled(parts: tuple[_Open, ...], value: str, variables: Mapping[str, Json]) -> Way | None:
+    """The parts with their texts, if they come to the value."""
+    texts: list[str] = []
+    gap: int | None = None
+    for place, part in enumerate(parts):
+        if not part.known:
+            gap = place
+            texts.append("")
+            continue
+        read = [_text(piece, variables) for piece in part.pieces]
+        known = [text for text in read if text is not None]
+        if len(known) < len(read):
+            return None
+        texts.append("".join(known))
+    if gap is not None:
+        start, end = "".join(texts[:gap]), "".join(texts[gap:])
+        if len(start) + len(end) > len(value):
+            return None
+        texts[gap] = value[len(start) : len(value) - len(end)]
+    if "".join(texts) != value:
+        return None
+    return tuple([Part(text, part.source) for text, part in zip(texts, parts, strict=True)])
+
+
+def _text(piece: _Piece, variables: Mapping[str, Json]) -> str | None:
+    if piece is None or isinstance(piece, str):
+        return piece
     found: Json = variables
     try:
-        for name in piece or ():
+        for name in piece:
             found = found[name]
         found = to_cel(found)
     except (EvaluationError, LookupError, TypeError):
         return None
-    if not isinstance(found, str):
-        return None
-    return Part(found, "owner" if piece and piece[0] == _OWNERS else "read")
-
-
-def _merged(parts: Iterable[Part]) -> Iterator[Part]:
-    for tainted, group in groupby(parts, key=lambda part: part.tainted):
-        run = list(group)
-        alone = run[0].source if len(run) == 1 else "computed"
-        yield Part("".join(part.text for part in run), alone if tainted else "owner")
+    return found if isinstance(found, str) else None

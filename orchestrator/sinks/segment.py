@@ -18,6 +18,8 @@ def segments(way: Way) -> str | None:
 
 def readings(value: str) -> list[str]:
     """A text as it stands, and what is left each time it is percent-decoded: some tools do, some twice."""
+    if "%" not in value:
+        return [value]
     found = [value]
     while len(found) < _DEEPEST and (decoded := unquote(found[-1])) != found[-1]:
         found.append(decoded)

@@ -52,7 +52,7 @@ def refused(
     version = GoalVersion(goal=goal, version=1, home="settings")
     action = Action.of(EVENT, version.name, step="0", tool=tool, arguments=arguments)
     decision = Decision(goal=version.name, verdict="act", actions=(action,), decided_by=by)
-    situation = Situation(now=NOW, sinks=SINKS.get(tool, {}), unnamed=unnamed)
+    situation = Situation(now=NOW, sinks=SINKS.get(tool), unnamed=unnamed)
     refusal = taint(Case(action, decision, version, EVENT, situation, let or {}))
     assert refusal is None or (refusal.kind, refusal.policy) == ("deny", "taint")
     return refusal and refusal.reason
