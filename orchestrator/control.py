@@ -25,6 +25,7 @@ from orchestrator.replay.changes import Changes
 from orchestrator.replay.found import Difference, Replayed, Stretch, Vendors
 from orchestrator.replay.replay import Replay
 from orchestrator.replay.stretch import place
+from orchestrator.rulebook import Rulebook
 from orchestrator.types import Event, Goal, GoalVersion, Record, canonical
 
 EMITTED = "mdl:emit"
@@ -35,6 +36,8 @@ _PULLED = ("mdl:", "sqlite:", "timer:", "jsonl:")
 
 class Control:
     """Acts on one journal for one person.
+
+    `rulebook` holds what is for all goals: the kill switch, and the rules of `[policy]`.
 
     Args:
         journal: owned, or reached through its owner's socket.
@@ -57,6 +60,7 @@ class Control:
         self.journal, self._state, self._clock = journal, state, clock
         self._servers, self._declared = servers, declared or {}
         self._approvals = Approvals(journal, state, clock=clock)
+        self.rulebook = Rulebook(journal, state, clock=clock)
 
     @property
     def state(self) -> State:
@@ -323,7 +327,8 @@ class Control:
         return version
 
     async def _change(self, type_: str, version: GoalVersion) -> GoalVersion:
-        await self.journal.append([event_draft(own.goal_changed(type_, version, at=self._clock.now()))])
+        made = own.goal_changed(type_, version, head=self.journal.head, at=self._clock.now())
+        await self.journal.append([event_draft(made)])
         return version
 
 

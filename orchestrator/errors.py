@@ -94,7 +94,9 @@ class SignatureError(SourceError):
 
 
 class PlannerError(MDLError):
-    """This planner has no answer; the next one is asked."""
+    """This planner has no answer; the next one is asked. `tokens`: what its model took in and gave all the same."""
+
+    tokens: int = 0
 
 
 class ModelError(PlannerError):

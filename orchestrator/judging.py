@@ -12,12 +12,16 @@ from msgspec.structs import replace
 from orchestrator.decide.decision import compiled, decide, decide_compiled
 from orchestrator.decide.planner import Planner, Question
 from orchestrator.decide.ranking import properties
+from orchestrator.guard.budget import budget
 from orchestrator.guard.grants import usable
 from orchestrator.guard.policy import Case, Policy
 from orchestrator.guard.verdict import POLICIES, judge
 from orchestrator.journal.own import CLARIFY, clarify_event
 from orchestrator.journal.state import Pending, State, goal_id
+from orchestrator.orient.enrich import Read
+from orchestrator.rations import Rations, limited
 from orchestrator.sinks import Sinks, nowhere
+from orchestrator.situations import Asking, counted, history, situate
 from orchestrator.types import (
     Action,
     Decision,
@@ -57,25 +61,39 @@ class Judging:
         *,
         model: Planner | None = None,
         policies: Sequence[Policy] = POLICIES,
+        read: Read | None = None,
         sinks: Sinks = nowhere,
+        recalled: bool = False,
     ) -> None:
-        """Choose among `tools`, which have these `sinks`.
+        """Choose among `tools`; ask `model` where a goal wants judgement; let nothing pass that a policy refuses.
 
-        Ask `model` where a goal wants judgement; let nothing pass that a policy refuses.
+        Args:
+            tools: every tool there is now.
+            model: the planner that asks one.
+            policies: what every action passes, in this order.
+            read: makes the read-only calls that a blast radius asks for; without it there is no leave where one does.
+            sinks: those of the tools.
+            recalled: the model's answers are recalled, and cost nothing.
         """
-        self._tools, self._model, self._policies, self._sinks = tools, model, policies, sinks
+        self.policies = tuple(policies)
+        self._tools, self._model, self._read, self._sinks = tools, model, read, sinks
+        self._rations = None if recalled or budget not in self.policies else Rations()
 
-    async def decide(self, event: Event, touched: Iterable[tuple[Touch, GoalVersion]], state: State) -> list[Decided]:
+    async def decide(
+        self, event: Event, touched: Iterable[tuple[Touch, GoalVersion]], state: State, *, now: float
+    ) -> list[Decided]:
         """A decision for every touched goal; whether it is meant at all comes first, where that is not sure."""
         decided: list[Decided] = []
         for touch, version in touched:
             question = Question(event, touch, version, ())
             if touch.unsure:
-                decision = await self._unsure(question, state)
+                decision = await self._unsure(question, state, now=now)
             elif compiled(version.goal):
                 decision = decide_compiled(question)
             else:
-                decision = await self._choose(question, state)
+                decision = await self._choose(question, state, now=now)
+            if version.goal.blast and decision.verdict == "act" and self._read is not None:
+                decision = replace(decision, counted=await counted(version.goal, event, self._read))
             decided.append((decision, version))
         return decided
 
@@ -99,10 +117,13 @@ class Judging:
         for touch in touches:
             if touch.let:
                 lets[touch.goal] = touch.let
+        granted: list[tuple[Action, Situation]] = []
+        if self._rations is not None and self._rations.unfolded:
+            self._rations.folded(decision for decision, _ in decided)
         for decision, version in decided:
             if decision.verdict == "act":
                 let = lets.get(decision.goal, _NO_LET) if lets else _NO_LET
-                plan, given = self._judge(decision, version, event, state, now=now, let=let)
+                plan, given = self._judge(decision, version, event, state, now=now, let=let, granted=granted)
                 plans.append(plan)
                 judgements += given
             # A goal that hears of open questions and has one itself would hear of that too, for ever.
@@ -151,7 +172,9 @@ class Judging:
             lapsed = reason or "the goal is gone"
             plan, given = _refuse(decision.actions[0], lapsed, policy="approval", situation=situation)
         else:
-            plan, given = self._verdicts(decision, version, cause, state, now=now, let=let, approved=pending)
+            plan, given = self._verdicts(
+                decision, version, cause, state, now=now, let=let, granted=[], approved=pending
+            )
         turn = Turn(
             event=record.position,
             at=record.at,
@@ -163,26 +186,61 @@ class Judging:
         )
         return Verdicts(turn, (plan,))
 
-    async def _choose(self, question: Question, state: State) -> Decision:
-        tools = usable(question.goal.goal, self._tools().values())
-        prices = {tool.name: (tool.cost, state.latency(tool)) for tool in tools}
-        return await decide(replace(question, tools=tools), model=self._model, prices=prices)
+    def case(
+        self,
+        asking: Asking,
+        version: GoalVersion,
+        decision: Decision,
+        *,
+        let: dict[str, Json] = _NO_LET,
+        approved: Pending | None = None,
+    ) -> Case:
+        """What policies are shown of one action, which a person has perhaps `approved`."""
+        action, tool = asking.action, self._tools().get(asking.action.tool)
+        usd, by = tool.cost if tool is not None else 0.0, approved.granted_by if approved else None
+        situation = situate(asking, version, usd=usd, counted=decision.counted, approved_by=by)
+        if approved is not None:
+            situation = replace(situation, approvers=approved.approvers)
+        if sinks := self._sinks(action.tool):
+            situation = replace(situation, sinks=sinks)
+        if decision.decided_by != "compiled" and (unnamed := _unnamed(action, tool)):
+            situation = replace(situation, unnamed=unnamed)
+        past = () if situation.history is None else history(asking)
+        return Case(action, decision, version, asking.event, situation, let, asking.state.rules, past)
 
-    async def _unsure(self, question: Question, state: State) -> Decision:
-        goal, touch, degraded = question.goal.goal, question.touch, None
+    async def _choose(self, question: Question, state: State, *, now: float) -> Decision:
+        goal = question.goal.goal
+        tools = usable(goal, self._tools().values())
+        question = replace(question, tools=tools)
+        prices = {tool.name: (tool.cost, state.latency(tool)) for tool in tools}
+        if self._model is None or self._rations is None or not limited(goal, state):
+            return await decide(question, model=self._model, prices=prices)
+        async with self._rations.of(goal, state, self._model, now=now) as metered:
+            decision = await decide(question, model=metered, prices=prices)
+            bill = self._rations.bill(goal, state, tokens=metered.tokens, now=now)
+        return replace(decision, bill=bill) if bill else decision
+
+    async def _unsure(self, question: Question, state: State, *, now: float) -> Decision:
+        goal, touch, degraded, bill = question.goal.goal, question.touch, None, None
         if touch.found_by == "model":
             asked = replace(question, goal=replace(question.goal, goal=replace(goal, decide="model")))
-            decision = await self._choose(asked, state)
+            decision = await self._choose(asked, state, now=now)
+            bill = decision.bill
             if decision.decided_by == "model":
                 if decision.verdict != "act":
                     return replace(decision, verdict="wait", actions=())
-                return decide_compiled(question) if compiled(goal) else decision
+                return replace(decide_compiled(question), bill=bill) if compiled(goal) else decision
             if goal.unsure == "skip":
                 return replace(decision, verdict="wait", actions=())
             degraded = decision.degraded
         reason = f"is this meant? {touch.reason}; if so, give `{goal.id}` an example that says it"
         return Decision(
-            goal=question.goal.name, verdict="clarify", decided_by="fallback", reason=reason, degraded=degraded
+            goal=question.goal.name,
+            verdict="clarify",
+            decided_by="fallback",
+            reason=reason,
+            degraded=degraded,
+            bill=bill,
         )
 
     def _judge(
@@ -194,10 +252,11 @@ class Judging:
         *,
         now: float,
         let: dict[str, Json],
+        granted: list[tuple[Action, Situation]],
     ) -> tuple[Plan, list[Judgement]]:
         gone = _gone(version, state)
         if gone is None:
-            return self._verdicts(decision, version, event, state, now=now, let=let)
+            return self._verdicts(decision, version, event, state, now=now, let=let, granted=granted)
         situation = Situation(now=now, lineage=state.lineage(event))
         return _refuse(decision.actions[0], gone, policy="grants", situation=situation)
 
@@ -210,28 +269,21 @@ class Judging:
         *,
         now: float,
         let: dict[str, Json],
+        granted: list[tuple[Action, Situation]],
         approved: Pending | None = None,
     ) -> tuple[Plan, list[Judgement]]:
         plan: list[Grant | Refusal] = []
         judgements: list[Judgement] = []
-        tools = self._tools()
-        prices: list[float] = []
         for action in decision.actions:
-            usd = tools[action.tool].cost if action.tool in tools else 0.0
-            situation = state.situation(version, event, now=now, usd=usd, reserved=prices)
-            if approved is not None and approved.data.action == action.id:
-                by, approvers = approved.granted_by, approved.approvers
-                situation = replace(situation, approved_by=by, approvers=approvers)
-            prices.append(usd)
-            if sinks := self._sinks(action.tool):
-                situation = replace(situation, sinks=sinks)
-            if decision.decided_by != "compiled" and (unnamed := _unnamed(action, tools.get(action.tool))):
-                situation = replace(situation, unnamed=unnamed)
-            verdict = judge(Case(action, decision, version, event, situation, let), self._policies)
+            asking = Asking(state, version.goal, event, action, now, granted)
+            agreed = approved if approved is not None and approved.data.action == action.id else None
+            case = self.case(asking, version, decision, let=let, approved=agreed)
+            verdict = judge(case, self.policies)
             plan.append(verdict)
-            judgements.append(_judgement(verdict, situation))
+            judgements.append(_judgement(verdict, case.situation))
             if isinstance(verdict, Refusal):
                 break  # what stands behind it is not reached, and counts nowhere
+            granted.append((action, case.situation))
         return tuple(plan), judgements
 
 

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StrictBool, V
 
 from orchestrator.clock import seconds
 from orchestrator.errors import GoalError, SettingsError
+from orchestrator.limits import Rules
+from orchestrator.policy_table import OwnerTable, PolicyTable, owner_tables, policy_table
 from orchestrator.types import Goal, Json, SinkKind
 from orchestrator.written import SECRET, VARIABLE, goal
 
@@ -202,6 +204,8 @@ class ToolSettings(_Table):
     idempotent: StrictBool | None = None
     sinks: dict[str, SinkKind] = {}
     """Arguments that say where a call goes or what it runs: only the owner's own CEL or literals may fill them."""
+    dry_run: StrictBool = False
+    """Whether it is only to be watched: it is never called with a grant."""
     reconcile: str | None = Field(default=None, pattern=r"^[^\s.]+\.\S+$")
     """The read-only tool, `server.tool`, that knows what became of a call without an answer.
 
@@ -273,6 +277,8 @@ class Settings(_Table):
     schemas: dict[str, dict[str, Any]] = {}
     """JSON Schema of `data` by event type."""
     goals: tuple[Annotated[Goal, PlainValidator(lambda value: value)], ...] = ()
+    policy: Annotated[PolicyTable, PlainValidator(lambda value: value)] = PolicyTable()
+    owners: dict[str, Annotated[OwnerTable, PlainValidator(lambda value: value)]] = {}
 
     @model_validator(mode="after")
     def _reconcilable(self) -> "Settings":
@@ -287,6 +293,13 @@ class Settings(_Table):
         """The sinks of every tool that has some, argument to kind, by the tool's name `server.tool`."""
         tools = [(f"{server}.{name}", said) for server, one in self.servers.items() for name, said in one.tools.items()]
         return {name: said.sinks for name, said in tools if said.sinks}
+
+    @property
+    def rules(self) -> Rules:
+        """What holds for every goal."""
+        servers = self.servers.items()
+        dry = [f"{name}.{tool}" for name, server in servers for tool, said in server.tools.items() if said.dry_run]
+        return self.policy.rules(self.owners, dry=tuple(sorted(dry)))
 
     def path(self, text: str) -> Path:
         """A path as written in the file, from the file's folder."""
@@ -317,8 +330,9 @@ def parse(text: str, *, folder: Path, name: str = "mdl.toml", environment: Mappi
     try:
         tables = tomllib.loads(text)
         goals = _goals(tables.pop("goals", []))
+        policy, owners = policy_table(tables.pop("policy", {})), owner_tables(tables.pop("owners", {}))
         filled = _filled(tables, os.environ if environment is None else environment, "")
-        return Settings.model_validate({**filled, "goals": goals, "folder": folder})
+        return Settings.model_validate({**filled, "goals": goals, "policy": policy, "owners": owners, "folder": folder})
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{name} is not TOML: {error}") from error
     except ValidationError as error:

@@ -22,10 +22,12 @@ class Stages(Struct, frozen=True):
         """The goals an event touches, with what stopped some. One event after the other, in position order."""
         return await self.orienting.touch(event, windows, record=record, lineage=lineage)
 
-    def decide(self, event: Event, touches: Sequence[Touch], state: State) -> Coroutine[None, None, list[Decided]]:
+    def decide(
+        self, event: Event, touches: Sequence[Touch], state: State, *, now: float
+    ) -> Coroutine[None, None, list[Decided]]:
         """A decision for every goal that nothing stopped. May wait for a model."""
         touched = [(touch, self.orienting.version(touch.goal)) for touch in touches if touch.stopped is None]
-        return self.judging.decide(event, touched, state)
+        return self.judging.decide(event, touched, state, now=now)
 
     def guard(
         self,

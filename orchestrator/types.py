@@ -12,6 +12,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
+from orchestrator.counted import Bill, Cooling, Reach, Spent
+from orchestrator.limits import Budget, Cooldown, Quiet, Rate
+
 Json: TypeAlias = Any
 """A JSON value: None, bool, int, float, str, a list of them, or a dict from str to them."""
 
@@ -108,7 +111,7 @@ class Call(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
 
 
 class May(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Leave for the tools a glob names, where the CEL condition over `args` and `event` holds."""
+    """Leave for the tools a glob names, where the CEL condition over `args`, `event`, `goal` and `history` holds."""
 
     tool: str
     when: str | None = None
@@ -138,19 +141,17 @@ class Want(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     see: dict[str, Call] = {}
 
 
-class Rate(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """At most `actions` per goal and subject `per` time."""
+class Blast(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """At most so many different values of `each` (CEL over `args` and `event`) `per` time, over actions of a tool.
 
-    actions: Annotated[int, Meta(ge=0)] = 30
-    per: str = "1m"
+    tool: a glob. most: a number, or a share such as `5%` of what the read-only call `of` answers as `value`.
+    """
 
-
-class Budget(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """At most `actions` of a goal, and `usd` for them, `per` time, over all subjects."""
-
-    actions: Annotated[int, Meta(ge=0)]
+    tool: str
+    each: str
+    most: Annotated[int, Meta(ge=0)] | Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?%$")]
+    of: Call | None = None
     per: str = "1d"
-    usd: Annotated[float, Meta(ge=0)] | None = None
 
 
 Weight = Annotated[float, Meta(ge=0, le=1_000_000)]
@@ -194,6 +195,11 @@ class Goal(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, 
     rate: Rate = Rate()
     budget: Budget | None = None
     examples: tuple[str, ...] = ()
+    owner: str = ""
+    quiet: Quiet | None = None
+    cooldown: Cooldown | None = None
+    blast: tuple[Blast, ...] = ()
+    dry_run: bool = False
 
 
 class GoalVersion(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -310,7 +316,11 @@ class Candidate(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Decision(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What is to be done for one touched goal: `act` (ordered actions), `wait`, or `clarify` (something is missing)."""
+    """What is to be done for one touched goal: `act` (ordered actions), `wait`, or `clarify` (something is missing).
+
+    bill: what deciding took, where a budget counts it. counted: what the calls of the goal's blast radius gave, in its
+    order: a number, or a text that says why there is none.
+    """
 
     goal: str
     verdict: Literal["act", "wait", "clarify"]
@@ -319,6 +329,8 @@ class Decision(Struct, frozen=True, omit_defaults=True, kw_only=True):
     reason: str = ""
     candidates: tuple[Candidate, ...] = ()
     degraded: str | None = None
+    bill: Bill | None = None
+    counted: tuple[float | str | None, ...] = ()
 
 
 # ---------------------------------------------------------------- guard
@@ -328,22 +340,35 @@ class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What policies may look at besides the Decision; stored in the turn, so that a replay sees the same.
 
     now: epoch seconds. budget_spent: actions of the goal within its budget's time, usd_spent: what they cost (USD, as
-    declared). usd: what this action costs. rate_spent: actions of goal and
-    subject within the rate's time. sinks: those of the tool, argument to kind. unnamed: arguments that a planner gave
-    and the tool's schema does not name. lineage: `goal/tool` of the causing actions, oldest first. approved_by: who
-    approved exactly this action, if somebody did; approvers: the same people, as they are told apart.
+    declared), sums_spent: what their arguments add up to. usd: what this action costs; amounts: what it adds to sums,
+    None where that is no number. rate_spent: actions of goal and subject within the rate's time. sinks: those of the
+    tool, argument to kind. unnamed: arguments that a planner gave and the tool's schema does not name. lineage:
+    `goal/tool` of the causing actions, oldest first. approved_by: who approved exactly this action, if somebody did;
+    approvers: the same people, as they are told apart.
+    stopped: what is stopped, the goal or `all`, and by whom. shared: the shared budgets that count it. repeat: what it
+    has in common with its near-duplicates, of which there were `repeated`. history: how many of the goal's actions it
+    is held against, None where `may` does not ask. cooling, reach: of its goal's cool-down and blast radius.
     """
 
     now: float
     budget_spent: int = 0
     usd_spent: float = 0.0
+    sums_spent: dict[str, float] = {}
     usd: float = 0.0
+    amounts: dict[str, float | None] = {}
     rate_spent: int = 0
     sinks: Mapping[str, SinkKind] | None = None
     unnamed: tuple[str, ...] = ()
     lineage: tuple[str, ...] = ()
     approved_by: str | None = None
     approvers: tuple[str, ...] = ()
+    stopped: tuple[str, str] | None = None
+    shared: tuple[Spent, ...] = ()
+    repeat: str = ""
+    repeated: int = 0
+    history: int | None = None
+    cooling: Cooling | None = None
+    reach: tuple[Reach, ...] = ()
 
 
 class Grant(Struct, frozen=True, omit_defaults=True, tag="grant", kw_only=True):

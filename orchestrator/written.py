@@ -7,6 +7,7 @@ from typing import cast
 import msgspec
 
 from orchestrator.errors import GoalError
+from orchestrator.policy_table import budget_problem, zone_problem
 from orchestrator.types import Call, Goal, Json
 
 SECRET = re.compile(r"\$\{([^}]*)(\}?)")
@@ -25,10 +26,12 @@ def goal(table: Json) -> Goal:
     name = cast("dict[str, Json]", table).get("id", "?") if isinstance(table, dict) else "?"
     try:
         _check(table)
-        return msgspec.convert(table, Goal)
+        found = msgspec.convert(table, Goal)
+        _check_limits(found)
     except (msgspec.ValidationError, ValueError) as error:
         reason = str(error).replace("Object contains", "").replace("Object missing", "missing").replace("`$.", "`")
         raise GoalError(f"goal `{name}`: {reason.strip()}") from error
+    return found
 
 
 def _check(table: Json) -> None:
@@ -61,6 +64,16 @@ def _check_calls(field: str, calls: Json) -> None:
 def _check_window(window: Json) -> None:
     if isinstance(window, dict) and not {"count", "once_within"} & cast("dict[str, Json]", window).keys():
         raise ValueError("`window` has neither `count` (with `within`) nor `once_within`, so it holds nothing back")
+
+
+def _check_limits(goal: Goal) -> None:
+    if goal.budget and (problem := budget_problem(goal.budget)):
+        raise ValueError(f"`budget`: {problem}")
+    if goal.quiet and (problem := zone_problem(goal.quiet)):
+        raise ValueError(f"`quiet`: {problem}")
+    for number, blast in enumerate(goal.blast, 1):
+        if isinstance(blast.most, str) and blast.of is None:
+            raise ValueError(f"`blast.{number}`: `{blast.most}` of what? name the read-only call in `of`")
 
 
 def _below(value: Json, name: str) -> Json:

@@ -163,7 +163,10 @@ class People:
         version, one, _ = self._versions["plan"]
         orders = [self._event(f"{name}-{number}") for number in range(40)]
         paused = own.goal_changed(
-            own.GOAL_PAUSED, GoalVersion(goal=one, version=version, home="journal"), at=self._clock.now()
+            own.GOAL_PAUSED,
+            GoalVersion(goal=one, version=version, home="journal"),
+            head=self._journal.head,
+            at=self._clock.now(),
         )
         await self._journal.append([event_draft(order) for order in (*orders, paused)])
         self._versions["plan"] = version, one, True

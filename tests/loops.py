@@ -57,7 +57,7 @@ async def set_goals(journal: Journal, *goals: Goal, version: int = 1, at: float 
 
 async def change_goal(journal: Journal, type_: str, one: Goal, *, version: int = 1, at: float = START) -> None:
     changed = GoalVersion(goal=one, version=version, home="journal")
-    await journal.append([event_draft(own.goal_changed(type_, changed, at=at))])
+    await journal.append([event_draft(own.goal_changed(type_, changed, head=journal.head, at=at))])
 
 
 async def emit(journal: Journal, *events: Event) -> None:
@@ -139,7 +139,7 @@ async def living(
     sinks: Sinks = nowhere,
 ) -> AsyncGenerator[Life]:
     """A loop that runs; whoever leaves without a stop lets it crash."""
-    judging = Judging(tools.tools, model=model, policies=policies, sinks=sinks)
+    judging = Judging(tools.tools, model=model, policies=policies, sinks=sinks, read=tools.read)
     stages = Stages(Orienting(tools.read, sinks=sinks), judging)
     settings = LoopSettings.model_validate({"drain": drain, "lanes": lanes})
     one = Life(

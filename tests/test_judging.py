@@ -58,7 +58,7 @@ async def decided(model: ScriptedModel | None, **fields: Any) -> Decision | None
     if touch.stopped:
         return None
     judging = Judging(tools.tools, model=model and ModelPlanner(model, prompt=PROMPT))
-    ((decision, _),) = await judging.decide(made, [(touch, version)], state)
+    ((decision, _),) = await judging.decide(made, [(touch, version)], state, now=START)
     return decision
 
 

@@ -6,8 +6,10 @@ from random import Random
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, stop_any, stop_before_delay
 
+from orchestrator.act.toolbox import Again
 from orchestrator.errors import ToolError
 from orchestrator.types import Json
 
@@ -25,9 +27,16 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
 
 async def again(
-    first: Attempt, attempt: Callable[[], Awaitable[Attempt]], *, within: float, random: Random
+    first: Attempt,
+    attempt: Callable[[], Awaitable[Attempt]],
+    *,
+    within: float,
+    random: Random,
+    leave: Again | None = None,
 ) -> tuple[Attempt, int]:
     """Go on after a first attempt that may be repeated, at most until `within` seconds from now.
+
+    Without `leave` for another attempt it ends with the one before.
 
     Returns:
         What became of it all, and how many attempts it took. An attempt that nobody knows the end of stays unknown,
@@ -36,7 +45,12 @@ async def again(
     made: list[Attempt] = []
 
     async def step() -> Attempt:
-        made.append(await attempt() if made else first)
+        if not made:
+            made.append(first)
+        elif leave is None or await leave():
+            made.append(await attempt())
+        else:
+            return replace(made[-1], repeatable=False)
         return made[-1]
 
     retrying = AsyncRetrying(

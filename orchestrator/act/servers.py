@@ -5,6 +5,7 @@ import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 from time import perf_counter
@@ -16,7 +17,7 @@ from orchestrator.act.limits import Limits
 from orchestrator.act.results import decode, encode, summary
 from orchestrator.act.retry import Attempt, again
 from orchestrator.act.server import Server, Standing
-from orchestrator.act.toolbox import ServerStatus
+from orchestrator.act.toolbox import Again, ServerStatus
 from orchestrator.errors import SettingsError, ToolError, ToolMissing, ToolUncertain
 from orchestrator.settings import ServerSettings
 from orchestrator.types import Call, Grant, Json, Outcome, Tool
@@ -98,10 +99,10 @@ class Servers:
                 await self._until(lambda: all(one.standing.state != "starting" for one in wanted))
         return all(one.standing.state == "up" for one in wanted)
 
-    async def act(self, grant: Grant) -> Outcome:
+    async def act(self, grant: Grant, *, again: Again | None = None) -> Outcome:
         """Call the granted tool. Never raises for what a tool does: failures are outcomes."""
         began, action = perf_counter(), grant.action
-        last, attempts = await self._attempts(action.tool, action.arguments, grant)
+        last, attempts = await self._attempts(action.tool, action.arguments, grant, leave=again)
         return Outcome(
             action=action,
             status=last.status,
@@ -129,7 +130,9 @@ class Servers:
             raise last.error
         return last.result
 
-    async def _attempts(self, name: str, arguments: dict[str, Json], grant: Grant | None) -> tuple[Attempt, int]:
+    async def _attempts(
+        self, name: str, arguments: dict[str, Json], grant: Grant | None, *, leave: Again | None = None
+    ) -> tuple[Attempt, int]:
         try:
             server, own = self._addressed(name)
         except ToolMissing as error:
@@ -139,9 +142,8 @@ class Servers:
         if not first.repeatable:
             return first, 1
         left = deadline - asyncio.get_running_loop().time()
-        return await again(
-            first, lambda: self._attempt(server, own, arguments, grant, deadline), within=left, random=self._random
-        )
+        attempt = partial(self._attempt, server, own, arguments, grant, deadline)
+        return await again(first, attempt, within=left, random=self._random, leave=leave)
 
     async def _attempt(
         self, server: Server, own: str, arguments: dict[str, Json], grant: Grant | None, deadline: float

@@ -1,11 +1,14 @@
 """The toolbox's Protocol: every tool of every server under one name, called only with a Grant."""
 
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
 from orchestrator.types import Call, Grant, Json, Outcome, Tool
+
+Again: TypeAlias = Callable[[], Awaitable[bool]]
+"""Whether a granted call may be made once more."""
 
 
 class ServerStatus(Struct, frozen=True, omit_defaults=True):
@@ -32,8 +35,11 @@ class Toolbox(Protocol):
         """Wait until these servers (left out: all) are up, at most `timeout` seconds; whether they are."""
         ...
 
-    async def act(self, grant: Grant) -> Outcome:
-        """Call the granted tool. Never raises for what a tool does: failures are outcomes."""
+    async def act(self, grant: Grant, *, again: Again | None = None) -> Outcome:
+        """Call the granted tool. Never raises for what a tool does: failures are outcomes.
+
+        `again` is asked before each further call for the same grant; left out, there is leave for all of them.
+        """
         ...
 
     async def read(self, call: Call) -> Json:

@@ -6,6 +6,7 @@ come from the goal's `do` where it names the tool, else by name and type as in t
 
 from typing import Literal
 
+from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from orchestrator.decide.answer import Asking, Counts, answer
@@ -14,9 +15,9 @@ from orchestrator.decide.compiled import bound, candidate
 from orchestrator.decide.planner import Proposal, Question
 from orchestrator.decide.prompt import fenced, line, read as read_prompt, shown
 from orchestrator.decide.ranking import properties, rank
-from orchestrator.errors import EvaluationError, ExpressionError
+from orchestrator.errors import EvaluationError, ExpressionError, PlannerError
 from orchestrator.expressions import event_variables
-from orchestrator.models.model import Model
+from orchestrator.models.model import Model, Reply
 from orchestrator.types import Action, DecidedBy, Json, Tool, canonical
 
 _NONE = "none"
@@ -34,6 +35,18 @@ class _Choice(BaseModel):
 
 
 _values = TypeAdapter(dict[str, str | int | float | bool | None])
+
+
+class _Metered:
+    """A model whose tokens are counted, for one question."""
+
+    def __init__(self, model: Model) -> None:
+        self._model, self.name, self.tokens = model, model.name, 0
+
+    async def ask(self, *, system: str, user: str, schema: dict[str, Json]) -> Reply:
+        reply = await self._model.ask(system=system, user=user, schema=schema)
+        self.tokens += reply.tokens_in + reply.tokens_out
+        return reply
 
 
 class ModelPlanner:
@@ -61,23 +74,31 @@ class ModelPlanner:
         Raises:
             PlannerError: the model is away, or answered twice what is not valid.
         """
+        model = _Metered(self._model)
+        try:
+            return replace(await self._propose(question, model), tokens=model.tokens)
+        except PlannerError as error:
+            error.tokens = model.tokens
+            raise
+
+    async def _propose(self, question: Question, model: Model) -> Proposal:
         goal = question.goal.goal
         if not question.tools:
             return Proposal(clarify=f"`{goal.id}` may use no tool that is there now; see `mdl tools` and its `may`")
         offered = sorted(
             (tool for tool, _ in rank(goal.text, question.tools)[:_MOST_TOOLS]), key=lambda tool: tool.name
         )
-        choice = await self._chosen(question, offered)
+        choice = await self._chosen(question, offered, model)
         if choice.tool == _NONE:
             return Proposal(reason=f"{self._model.name} chose none ({choice.reason})")
         tool = next(tool for tool in offered if tool.name == choice.tool)
-        filling = await self._filled(tool, question)
+        filling = await self._filled(tool, question, model)
         if filling.open:
             return Proposal(clarify=f"{self._model.name} chose {tool.name}, but {filling.reason}")
         action = Action.of(question.event, question.goal.name, step="0", tool=tool.name, arguments=filling.arguments)
         return Proposal((candidate([action], (tool,)),), f"{self._model.name} chose it ({choice.reason})")
 
-    async def _chosen(self, question: Question, offered: list[Tool]) -> _Choice:
+    async def _chosen(self, question: Question, offered: list[Tool], model: Model) -> _Choice:
         names = [tool.name for tool in offered]
         schema = _schema({"tool": [*names, _NONE], "reason": list(_REASONS)})
 
@@ -88,9 +109,9 @@ class ModelPlanner:
             return choice
 
         asking = self._asking(question, offered, schema)
-        return await answer(self._model, asking, read=read, counts=self.counts)
+        return await answer(model, asking, read=read, counts=self.counts)
 
-    async def _filled(self, tool: Tool, question: Question) -> Filling:
+    async def _filled(self, tool: Tool, question: Question, model: Model) -> Filling:
         call = next((call for call in question.goal.goal.do if call.tool == tool.name), None)
         if call is not None:
             try:
@@ -98,12 +119,12 @@ class ModelPlanner:
             except (EvaluationError, ExpressionError) as error:
                 return Filling({}, {"do": str(error)})
         filling = fill(tool, question)
-        found = {name: options(tool, name, question) for name in filling.open}
-        if not filling.open or not all(found.values()):
+        if not filling.open or not all(options(tool, name, question) for name in filling.open):
             return filling
-        return await self._asked(tool, question, filling, found)
+        return await self._asked(tool, question, filling, model)
 
-    async def _asked(self, tool: Tool, question: Question, filling: Filling, found: dict[str, list[Json]]) -> Filling:
+    async def _asked(self, tool: Tool, question: Question, filling: Filling, model: Model) -> Filling:
+        found = {name: options(tool, name, question) for name in filling.open}
         schema = _schema({name: [*values, None] for name, values in found.items()})
 
         def read(text: str) -> dict[str, str | int | float | bool | None]:
@@ -114,7 +135,7 @@ class ModelPlanner:
             return given
 
         asking = self._asking(question, [tool], schema)
-        given = await answer(self._model, asking, read=read, counts=self.counts)
+        given = await answer(model, asking, read=read, counts=self.counts)
         chosen = {name: value for name, value in given.items() if value is not None}
         left = {name: reason for name, reason in filling.open.items() if name not in chosen}
         return Filling({**filling.arguments, **chosen}, left)

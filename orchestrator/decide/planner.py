@@ -21,11 +21,15 @@ class Question(Struct, frozen=True):
 
 
 class Proposal(Struct, frozen=True, omit_defaults=True):
-    """A planner's answer: candidates with fit, cost and latency, or why there are none (`clarify`)."""
+    """A planner's answer: candidates with fit, cost and latency, or why there are none (`clarify`).
+
+    tokens: what the model behind it took in and gave for this.
+    """
 
     candidates: tuple[Candidate, ...] = ()
     reason: str = ""
     clarify: str | None = None
+    tokens: int = 0
 
 
 class Planner(Protocol):

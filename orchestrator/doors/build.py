@@ -15,6 +15,9 @@ from orchestrator.act.toolbox import Toolbox
 from orchestrator.clock import Clock
 from orchestrator.decide.llm import ModelPlanner
 from orchestrator.errors import SettingsError
+from orchestrator.guard.own import own_policy
+from orchestrator.guard.policy import Policy
+from orchestrator.guard.verdict import POLICIES
 from orchestrator.journal.journal import Reader
 from orchestrator.judging import Judging
 from orchestrator.models.model import Model
@@ -55,16 +58,28 @@ async def stages(settings: Settings, tools: Servers, *, clock: Clock) -> AsyncGe
     """The stages of the running loop, with the model where one is configured."""
     async with model(settings, clock=clock) as found, meaning(settings) as meant:
         asked = planner(settings, found)
-        orienting = Orienting(tools.read, meaning=meant, model=asked is not None, sinks=settings.sinks().get)
-        yield Stages(orienting, Judging(tools.tools, model=asked, sinks=settings.sinks().get))
+        sinks = settings.sinks().get
+        orienting = Orienting(tools.read, meaning=meant, model=asked is not None, sinks=sinks)
+        judging = Judging(tools.tools, model=asked, policies=policies(settings), read=tools.read, sinks=sinks)
+        yield Stages(orienting, judging)
 
 
 @asynccontextmanager
 async def scratch_stages(settings: Settings, tools: Toolbox) -> AsyncGenerator[Stages]:
     """Stages to try things out with: no model is asked, and the loop's index of meanings is left alone."""
     async with scratch_meaning(settings) as meant:
-        orienting = Orienting(tools.read, meaning=meant, sinks=settings.sinks().get)
-        yield Stages(orienting, Judging(tools.tools, sinks=settings.sinks().get))
+        sinks = settings.sinks().get
+        judging = Judging(tools.tools, policies=policies(settings), read=tools.read, sinks=sinks)
+        yield Stages(Orienting(tools.read, meaning=meant, sinks=sinks), judging)
+
+
+def policies(settings: Settings) -> tuple[Policy, ...]:
+    """Every policy an action passes: MDL's, then those of one's own.
+
+    Raises:
+        SettingsError: one of one's own cannot be loaded.
+    """
+    return (*POLICIES, *(own_policy(name, settings.folder) for name in settings.policy.own))
 
 
 @asynccontextmanager
@@ -177,6 +192,7 @@ def check(settings: Settings, *, clock: Clock) -> None:
         SettingsError: names the first one, and why.
     """
     sources(settings, clock=clock)
+    policies(settings)
     Hooks(hooks(settings), clock=clock, chance=os.urandom)
 
 

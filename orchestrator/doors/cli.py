@@ -9,6 +9,7 @@ from orchestrator.doors import (
     goal_commands,
     journal_commands,
     parked_commands,
+    policy_commands,
     replay_commands,
     source_commands,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "journal_commands",
     "main",
     "parked_commands",
+    "policy_commands",
     "replay_commands",
     "source_commands",
 ]

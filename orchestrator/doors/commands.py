@@ -194,6 +194,7 @@ def status(config: Config = DEFAULT, *, json: AsJson = False) -> None:
                 ),
                 "decided by": ", ".join(f"{name} {count}" for name, count in found.decided_by.items()),
                 "goals": f"{found.goals}, {found.paused} paused",
+                **({"stopped": f"{', '.join(found.stopped)}; see `mdl start`"} if found.stopped else {}),
                 "waiting for a person": found.waiting,
                 **({"outcomes nobody knows": f"{found.held}, see `mdl pending`"} if found.held else {}),
                 **({"parked": f"{len(found.parked)} turns, see `mdl parked list`"} if found.parked else {}),

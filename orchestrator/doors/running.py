@@ -35,6 +35,7 @@ from orchestrator.loop.loading import Loading
 from orchestrator.loop.loop import Loop
 from orchestrator.observe.pump import pump
 from orchestrator.observe.watch import Watch
+from orchestrator.policy_table import PolicyTable
 from orchestrator.settings import Settings, load
 from orchestrator.turn import Stages
 from orchestrator.types import Event, Json, Record
@@ -128,7 +129,7 @@ class Running:
         return {"status": status, "backlog": self.loop.backlog, "parked": parked, "goals_aside": aside}
 
     async def reload(self) -> list[str]:
-        """Read the goals of mdl.toml again; a file that does not hold changes nothing.
+        """Read the goals and rules of mdl.toml again; a file that does not hold changes nothing.
 
         Returns:
             What changed, and whether there is more that only a restart takes up.
@@ -137,9 +138,10 @@ class Running:
             SettingsError: the file, or a goal in it, cannot be used.
         """
         found = load(self.file)
-        lines = await self.control.adopt(found.goals)
-        if found.model_copy(update={"goals": ()}) != self.settings.model_copy(update={"goals": ()}):
-            lines.append(f"{self.file} has more changes than goals; restart the loop to take them up")
+        lines = await self.control.rulebook.adopt(found.rules)
+        lines += await self.control.adopt(found.goals)
+        if _fixed(found) != _fixed(self.settings):
+            lines.append(f"{self.file} has more changes than goals and rules; restart the loop to take them up")
         return lines
 
     def report(self, source: str, trouble: str | None) -> None:
@@ -167,7 +169,7 @@ async def running(file: Path, *, clock: Clock | None = None) -> AsyncGenerator[R
         live = Running(file, settings, journal, toolbox, stages, clock=clock)
         live.read = read  # before the settings: what was written in between is read once more
         await Loading(journal, live.loop.state, stages.orienting, clock=clock).try_all(settings.goals)
-        for line in await live.control.adopt(settings.goals):
+        for line in [*await live.control.rulebook.adopt(settings.rules), *await live.control.adopt(settings.goals)]:
             _log.info("%s", line)
         asked: dict[str, Call] = {"status": lambda _: live.status(), "figures": lambda _: live.numbers()}
         await stack.enter_async_context(serve(path.with_name(SOCKET), {**calls_of(journal), **asked}))
@@ -259,6 +261,18 @@ async def _reload(live: Running) -> None:
                 told = written
             for line in lines:
                 _log.info("%s", line)
+
+
+def _fixed(settings: Settings) -> Settings:
+    """What only a restart takes up: all but goals and rules."""
+    servers = {
+        name: server.model_copy(
+            update={"tools": {tool: one.model_copy(update={"dry_run": False}) for tool, one in server.tools.items()}}
+        )
+        for name, server in settings.servers.items()
+    }
+    policy = PolicyTable(own=settings.policy.own)
+    return settings.model_copy(update={"goals": (), "owners": {}, "policy": policy, "servers": servers})
 
 
 def _bytes(file: Path) -> bytes | None:

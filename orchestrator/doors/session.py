@@ -24,6 +24,7 @@ from orchestrator.journal.state import State, ToolStats
 from orchestrator.models.model import Model
 from orchestrator.observe.attributes import event_type, text
 from orchestrator.observed import Observed
+from orchestrator.replay.audition import Audition
 from orchestrator.replay.changes import Changes
 from orchestrator.replay.found import Difference, Replayed, Vendors
 from orchestrator.replay.rehearse import Rehearsal
@@ -72,6 +73,7 @@ class Status(Struct, omit_defaults=True, kw_only=True):
     goals: int
     paused: int
     waiting: int
+    stopped: list[str] = []
     held: int = 0
     parked: list[ParkedData] = []
     live: dict[str, Json] | None = None
@@ -113,8 +115,14 @@ class Parts:
         enter = self._stack.enter_async_context
         meanings = [await enter(build.scratch_meaning(self._settings)) for _ in range(2)]
         model = build.planner(self._settings, await self.model())
-        sinks = self._settings.sinks().get
-        return Vendors(tools=toolbox.tools(), sinks=sinks, meaning=meanings[0], examining=meanings[1], model=model)
+        return Vendors(
+            tools=toolbox.tools(),
+            sinks=self._settings.sinks().get,
+            meaning=meanings[0],
+            examining=meanings[1],
+            model=model,
+            policies=build.policies(self._settings),
+        )
 
     async def model(self) -> Model | None:
         """The configured model."""
@@ -192,7 +200,9 @@ class Session:
         from orchestrator.replay.rehearse import rehearse
 
         after = position_at(self.reader, self._clock.now() - since)
-        return await rehearse(goal, self.reader, await self._parts.stages(), after=after)
+        return await rehearse(
+            goal, self.reader, await self._parts.stages(), after=after, rules=self.control.state.rules
+        )
 
     async def replay(
         self,
@@ -210,6 +220,20 @@ class Session:
         """
         vendors = await self._parts.vendors()
         return await self.control.replay(changes, vendors, since=since, until=until, found=found, progress=progress)
+
+    async def audition(self, policy: str, *, since: float = _DAY) -> Audition:
+        """Hold a policy of one's own, `FILE:FUNCTION`, against the last `since` seconds of the journal.
+
+        Raises:
+            SettingsError: it cannot be loaded.
+        """
+        from orchestrator.guard.own import own_policy
+        from orchestrator.journal.times import position_at
+        from orchestrator.replay.audition import audition
+
+        after = position_at(self.reader, self._clock.now() - since)
+        function = own_policy(policy, self.settings.folder)
+        return await audition(function, self.reader, after=after, rules=self.control.state.rules)
 
     async def explain(self, text: str) -> Explanation:
         """Explain an event, an action or a goal.
@@ -268,6 +292,7 @@ class Session:
             goals=found.goals,
             paused=found.paused,
             waiting=found.waiting,
+            stopped=sorted(self.control.state.stopped),
             held=found.held,
             parked=[one.data for one in self.control.parked()],
             live=live,

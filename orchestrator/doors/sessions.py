@@ -41,6 +41,7 @@ async def session(file: Path, *, write: bool = False) -> AsyncGenerator[Session]
             with suppress(
                 GoalError
             ):  # so that what is written now meets the goals of mdl.toml; `mdl run` says what is wrong
+                await acting.rulebook.adopt(settings.rules)
                 await acting.adopt(settings.goals)
 
         async def now() -> dict[str, Json] | None:

@@ -119,11 +119,13 @@ def add_decision(node: Node, decision: Decision) -> None:
 
 
 def life(version: GoalVersion | None, state: State) -> str:
-    """Whether a goal is `active`, `paused`, `set aside` or `removed`."""
+    """Whether a goal is `active`, `paused`, `stopped`, `set aside` or `removed`."""
     if version is None:
         return "removed"
     if state.set_aside(version.goal):
         return "set aside"
+    if state.stop(version.goal.id) is not None:
+        return "stopped"
     return "paused" if version.paused else "active"
 
 

@@ -1,7 +1,8 @@
 """The grant: which tools a goal may call, and with which arguments. Nothing a planner or an event says can widen it.
 
-`may` lists globs over `server.tool`, each with a CEL condition (`when`) over `args` and `event` if wanted; entries are
-alternatives. Without `may` the goal may call exactly the tools its `do` names; with neither it may call nothing.
+`may` lists globs over `server.tool`, each with a CEL condition (`when`) over `args`, `event`, `goal` and `history` if
+wanted; entries are alternatives. Without `may` the goal may call exactly the tools its `do` names; with neither it may
+call nothing.
 """
 
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from orchestrator.guard.globs import covers
 from orchestrator.guard.policy import Case
 from orchestrator.types import Goal, May, Refusal, Tool, canonical
 
-WHEN = ("args", "event")
+WHEN = ("args", "event", "goal", "history")
 """What a `when` may read."""
 
 
@@ -48,11 +49,17 @@ def usable(goal: Goal, tools: Iterable[Tool]) -> tuple[Tool, ...]:
     return tuple(sorted(found, key=lambda tool: tool.name))
 
 
+def asks_history(goal: Goal) -> bool:
+    """Whether a `when` reads what the goal did before."""
+    return any(isinstance(entry, May) and entry.when is not None and "history" in entry.when for entry in goal.may)
+
+
 def unmet(entry: May, case: Case) -> str | None:
     """Why an entry's `when` does not hold for an action; None where it does."""
     if entry.when is None:
         return None
-    given = {"args": case.action.arguments, **event_variables(case.event)}
+    goal = {"id": case.goal.goal.id, "text": case.goal.goal.text}
+    given = {"args": case.action.arguments, "goal": goal, "history": case.history, **event_variables(case.event)}
     if b"\\u0000" in canonical([case.action.arguments, case.event]):
         return f"`{entry.when}` is not asked of a text with NUL in it"  # the CEL library would cut the text there
     try:

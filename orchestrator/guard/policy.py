@@ -4,13 +4,18 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from orchestrator.limits import Rules
 from orchestrator.types import Action, Decision, Event, GoalVersion, Json, Refusal, Situation
+
+_NONE = Rules()
 
 
 class Case(Struct, frozen=True):
     """What a policy is shown: an action, its decision, the goal whose leave counts, the event, the situation.
 
     `let` is what the goal's `let`s gave in the turn.
+    rules: what holds for every goal. history: the goal's granted actions of the last day, newest first, where its `may`
+    asks for them: `tool args subject at status`.
     """
 
     action: Action
@@ -19,6 +24,8 @@ class Case(Struct, frozen=True):
     event: Event
     situation: Situation
     let: dict[str, Json] = {}
+    rules: Rules = _NONE
+    history: tuple[dict[str, Json], ...] = ()
 
 
 class Policy(Protocol):

@@ -6,16 +6,38 @@ A denial wins over a wish for approval wherever it stands, so that no person is 
 from collections.abc import Sequence
 
 from orchestrator.guard.approval import approval
+from orchestrator.guard.blast import blast
 from orchestrator.guard.budget import budget
+from orchestrator.guard.cooldown import cooldown
 from orchestrator.guard.depth import depth
+from orchestrator.guard.dry_run import dry_run
 from orchestrator.guard.freshness import freshness
 from orchestrator.guard.grants import grants
+from orchestrator.guard.owners import owners
 from orchestrator.guard.policy import Case, Policy
+from orchestrator.guard.quiet import quiet
 from orchestrator.guard.rate import rate
+from orchestrator.guard.repeat import repeat
+from orchestrator.guard.stop import stop
 from orchestrator.guard.taint import taint
 from orchestrator.types import Grant, Refusal
 
-POLICIES: tuple[Policy, ...] = (grants, taint, freshness, depth, rate, budget, approval)
+POLICIES: tuple[Policy, ...] = (
+    stop,
+    grants,
+    taint,
+    owners,
+    freshness,
+    quiet,
+    depth,
+    repeat,
+    rate,
+    cooldown,
+    blast,
+    budget,
+    approval,
+    dry_run,
+)
 """What every action passes, in this order."""
 
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from orchestrator.clock import utc
+from orchestrator.limits import Rules
 from orchestrator.people import known_as
 from orchestrator.types import OWN, Action, Event, Goal, GoalVersion, Json, OnUnknown, Outcome, Refusal, Status
 
@@ -31,6 +32,11 @@ TURN_ATTEMPTED, TURN_PARKED, TURN_RETRIED, TURN_DROPPED = (
     f"{TURN}{word}" for word in ("attempted", "parked", "retried", "dropped")
 )
 TURN_ANSWERS = frozenset((TURN_RETRIED, TURN_DROPPED))
+STOPPED, STARTED = f"{OWN}goal.stopped", f"{OWN}goal.started"
+STOPS = frozenset((STOPPED, STARTED))
+RULES_SET = f"{OWN}rules.set"
+REPEATED = f"{OWN}call.repeated"
+LIMITS = STOPS | {RULES_SET, REPEATED}
 HEARD = GOAL_CHANGES | APPROVAL_VERDICTS | TURN_ANSWERS | {APPROVAL_REQUESTED}
 """What the loop itself has to hear of, whoever's goals name it."""
 ACTION = f"{OWN}action."
@@ -104,6 +110,33 @@ class WantData(Struct, frozen=True, omit_defaults=True, kw_only=True):
     seconds: float = 0.0
 
 
+class StopData(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Data of `dev.mdl.goal.stopped` and `.started`: a goal's id, or `all`, and who said so."""
+
+    goal: str
+    by: str = ""
+
+
+class RulesData(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Data of `dev.mdl.rules.set`: what holds for every goal from here on."""
+
+    rules: Rules
+
+
+class RepeatData(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Data of `dev.mdl.call.repeated`: a granted action about to be called once more, and the budgets that pay for it.
+
+    attempt: the how many-th call it is, from 2.
+    """
+
+    action: str
+    tool: str
+    attempt: int
+    accounts: tuple[str, ...]
+    usd: float = 0.0
+    amounts: dict[str, float] = {}
+
+
 class AttemptData(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Data of `dev.mdl.turn.attempted`: turns about to be taken up.
 
@@ -151,10 +184,26 @@ def goal_event(version: GoalVersion, *, at: float) -> Event:
     return _own(GOAL_SET, version.name, at=at, subject=f"goal/{version.goal.id}", data=data)
 
 
-def goal_changed(type_: str, version: GoalVersion, *, at: float) -> Event:
-    """A goal was paused, resumed or removed."""
+def goal_changed(type_: str, version: GoalVersion, *, head: int, at: float) -> Event:
+    """A goal was paused, resumed or removed; `head` is the journal's, and tells one time from the next."""
     data = GoalData(version.goal.id, version.version, version.home)
-    return _own(type_, f"{version.name}/{type_}/{at:.6f}", at=at, subject=f"goal/{version.goal.id}", data=data)
+    return _own(type_, f"{version.name}/{type_}/{head}", at=at, subject=f"goal/{version.goal.id}", data=data)
+
+
+def stop_event(type_: str, data: StopData, *, head: int, at: float) -> Event:
+    """A goal, or all, is stopped, or no more; `head` is the journal's, and tells one time from the next."""
+    return _own(type_, f"{data.goal}/{type_}/{head}", at=at, subject=f"goal/{data.goal}", data=data)
+
+
+def rules_event(rules: Rules, *, head: int, at: float) -> Event:
+    """What holds for every goal has changed; `head` as for a stop."""
+    return _own(RULES_SET, f"rules/{head}", at=at, subject=None, data=RulesData(rules=rules))
+
+
+def repeated_event(data: RepeatData, *, subject: str | None, at: float) -> Event:
+    """A call is about to be made once more."""
+    id_ = f"{data.action}/call/{data.attempt}"
+    return _own(REPEATED, id_, at=at, subject=subject, data=data, causationid=data.action)
 
 
 def outcome_event(outcome: Outcome, *, cause: Event, position: int, at: float, last: bool) -> Event:

@@ -4,15 +4,13 @@ A projection is a cache. It can be thrown away and folded again from the first r
 reads only records, never a clock. It decides nothing.
 """
 
-from bisect import bisect_right, insort
 from collections.abc import Iterable
 from itertools import islice
 
 import msgspec
 
 from orchestrator import windows
-from orchestrator.clock import seconds
-from orchestrator.journal import own
+from orchestrator.journal import own, spending
 from orchestrator.journal.drafts import cursor_of, event_of, intent_of, turn_of
 from orchestrator.journal.state import (
     LOADS,
@@ -25,7 +23,6 @@ from orchestrator.journal.state import (
     Pending,
     State,
     ToolStats,
-    account,
     goal_id,
     loading_key,
 )
@@ -71,7 +68,10 @@ def fold_event(state: State, event: Event, record: Record) -> None:
     state.counts.events += 1
     if event.own:
         try:
-            _fold_own(state, event, record)
+            if event.type in own.LIMITS:
+                spending.fold_limit(state, event)
+            else:
+                _fold_own(state, event, record)
         except msgspec.ValidationError:
             return  # not made by this MDL; it may not keep the journal from being read
     elif (observed := state.observed.get(event.type)) is not None:
@@ -98,10 +98,12 @@ def fold_turn(state: State, turn: Turn) -> None:
             state.counts.decided_by[decision.decided_by] += not asked
             state.open[decision.actions[0].id] = Open(turn.event, decision.goal)
         goal = goal_id(decision.goal)
+        if decision.bill and not asked:
+            spending.pay(state, decision.bill)
         for action in decision.actions:
             if judgement := judged.get(action.id):
                 _follow(state, judgement, f"{goal}/{action.tool}")
-                _spend(state, judgement, goal=goal, subject=turn.subject)
+                spending.spend(state, judgement, action, goal=goal, subject=turn.subject)
     if state.counts.turns % SWEEP == 0:
         _sweep(state, turn.at)
 
@@ -216,6 +218,7 @@ def _fold_goal(state: State, event: Event, position: int) -> None:
         state.loading.pop(loading_key(state.goals[data.id].goal), None)
     if data.goal is not None:
         state.versions[data.id] = data.version
+        spending.keep(state, data.goal)
     if data.goal is not None or event.type == own.GOAL_REMOVED:  # other words, other wants
         for want in [want for want in state.wants.values() if goal_id(want.goal) == data.id]:
             del state.wants[want.action]
@@ -223,6 +226,8 @@ def _fold_goal(state: State, event: Event, position: int) -> None:
 
 def _fold_outcome(state: State, data: own.ActionData, event: Event, record: Record) -> None:
     state.open.pop(data.action, None)
+    if state.repeated or state.histories:
+        spending.conclude(state, data, goal_id(data.goal))
     match data.status:
         case "refused":
             state.counts.refused += 1
@@ -339,25 +344,8 @@ def _follow(state: State, judgement: Judgement, step: str) -> None:
         state.lineages = dict(islice(state.lineages.items(), _KEPT_LINEAGES, None))
 
 
-def _spend(state: State, judgement: Judgement, *, goal: str, subject: str | None) -> None:
-    if judgement.kind == "grant":
-        now = judgement.situation.now
-        insort(state.spent.setdefault(goal, []), now)  # in order, also where the clock was set back
-        insort(state.rates.setdefault(account(goal, subject), []), now)
-        if judgement.situation.usd:
-            insort(state.paid.setdefault(goal, []), (now, judgement.situation.usd))
-
-
 def _sweep(state: State, now: float) -> None:
-    goals = {id_: version.goal for id_, version in state.goals.items()}
-    budgets = {id_: seconds(goal.budget.per) for id_, goal in goals.items() if goal.budget}
-    rates = {id_: seconds(goal.rate.per) for id_, goal in goals.items()}
-    _forget(state.spent, {id_: budgets.get(id_, 0.0) for id_ in state.spent}, now)
-    for goal, paid in list(state.paid.items()):
-        state.paid[goal] = [(at, price) for at, price in paid if at > now - budgets.get(goal, 0.0)]
-        if not state.paid[goal]:
-            del state.paid[goal]
-    _forget(state.rates, {pair: rates.get(pair.partition("\n")[0], 0.0) for pair in state.rates}, now)
+    spending.sweep(state, now)
     for name, known in state.windows.items():
         version = state.version(name)
         if version is not None and (asked := version.goal.window) is not None:
@@ -366,10 +354,3 @@ def _sweep(state: State, now: float) -> None:
                 # A turn may still come for an event behind the cursor, and has to find that a later one has fired.
                 if held.fired_position <= state.cursor and windows.outlived(window, held, at=now):
                     del known[by]
-
-
-def _forget(times: dict[str, list[float]], per: dict[str, float], now: float) -> None:
-    for name, known in list(times.items()):
-        del known[: bisect_right(known, now - per[name])]
-        if not known:
-            del times[name]

@@ -9,6 +9,7 @@ from msgspec import Struct
 from orchestrator.errors import BodyGone, JournalBroken
 from orchestrator.journal.journal import Reader
 from orchestrator.journal.projections import fold
+from orchestrator.journal.spending import keep
 from orchestrator.journal.state import State
 from orchestrator.types import Record
 
@@ -64,6 +65,8 @@ def restore(reader: Reader) -> tuple[State, frozenset[int]]:
     """The stored snapshot, or an empty state where there is none that can be read."""
     snapshot = _decoded(reader.snapshot())
     if snapshot is not None and (snapshot.format == _FORMAT or reader.trimmed):  # what is gone cannot be folded anew
+        for version in snapshot.state.goals.values():
+            keep(snapshot.state, version.goal)  # one of an older format does not know how long
         return snapshot.state, snapshot.ahead
     if reader.trimmed:
         raise JournalBroken(

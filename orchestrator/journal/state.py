@@ -3,20 +3,27 @@
 What a record does to them is in `projections.py`. Nothing here changes anything.
 """
 
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from math import inf
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Struct, field
 
 from orchestrator.clock import seconds
 from orchestrator.journal import own
+from orchestrator.limits import Rules
 from orchestrator.observed import Observed
-from orchestrator.types import Event, Goal, GoalVersion, Situation, Tool, WindowState, canonical
+from orchestrator.types import Event, Goal, GoalVersion, Json, Situation, Tool, WindowState, canonical
 
 LOADS = 3
 """How often a goal is loaded at whose loading the process ends."""
+_SPELLINGS = 5  # one may hide in another: percent-encoded twice, or a wide percent sign
+ALL = "all"
+"""Stands for every goal where one is stopped or started."""
 
 
 class Open(Struct, frozen=True):
@@ -80,6 +87,24 @@ class Parked(Struct, frozen=True):
     at: float
 
 
+class Stop(Struct, frozen=True):
+    """Who stopped a goal, or all, and when (epoch seconds)."""
+
+    by: str
+    at: float
+
+
+class Past(Struct, omit_defaults=True, kw_only=True):
+    """One granted action in a goal's history, and what became of it."""
+
+    action: str
+    tool: str
+    args: dict[str, Json]
+    subject: str | None
+    at: float
+    status: str = "granted"
+
+
 class ToolStats(Struct):
     """What is learnt of a tool: calls, failures, and a moving average of seconds."""
 
@@ -114,10 +139,13 @@ class Counts(Struct):
 class State(Struct):
     """Everything folded so far, up to and including `position`. `cursor`: every event up to it is finished.
 
-    running: whether the last loop that began has not said that it ended. loading: by `loading_key`, how often goals
-    were being loaded when the process ended. attempts: how often the turn of an event was taken up and did not end. By
-    event position: `parked` turns, where somebody had one `retried`, and those behind the cursor that somebody
-    `dropped`.
+    rules: what holds for every goal. stopped: by goal, or `all`. By account (a goal, or a shared budget): `spent`,
+    `paid`, `tokens` and `sums`, for as long as `horizons` says: the longest ever asked for (seconds). repeats: when
+    near-duplicates were granted. cooled, reached: when a key or value was last granted, and how long that counts.
+    repeated: by open action, which call it is. running: whether the last loop that began has not said that it ended.
+    loading: by `loading_key`, how often goals were being loaded when the process ended. attempts: how often the turn of
+    an event was taken up and did not end. By event position: `parked` turns, where somebody had one `retried`, and
+    those behind the cursor that somebody `dropped`.
     """
 
     position: int = 0
@@ -133,6 +161,16 @@ class State(Struct):
     pending: dict[str, Pending] = {}
     held: dict[str, Held] = {}
     wants: dict[str, OpenWant] = {}
+    rules: Rules = Rules()
+    stopped: dict[str, Stop] = {}
+    tokens: dict[str, list[tuple[float, float]]] = {}
+    sums: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    horizons: dict[str, float] = {}
+    repeats: dict[str, list[float]] = {}
+    cooled: dict[str, tuple[float, float]] = {}
+    reached: dict[str, dict[str, tuple[float, float]]] = {}
+    histories: dict[str, list[Past]] = {}
+    repeated: dict[str, int] = {}
     lineages: dict[str, tuple[str, ...]] = {}
     observed: dict[str, Observed] = {}
     tools: dict[str, ToolStats] = {}
@@ -168,6 +206,10 @@ class State(Struct):
         """Those of some goal versions that are not set aside."""
         return tuple(version for version in versions if not self.set_aside(version.goal))
 
+    def stop(self, goal: str) -> Stop | None:
+        """Who stopped a goal, or all of them."""
+        return (self.stopped.get(goal) or self.stopped.get(ALL)) if self.stopped else None
+
     def lineage(self, event: Event) -> tuple[str, ...]:
         """The actions that led to an event, as `goal/tool`, oldest first."""
         return self.lineages.get(event.causationid, ()) if event.causationid else ()
@@ -197,13 +239,13 @@ class State(Struct):
         spent, paid = 0, 0.0
         if goal.budget:
             start = now - seconds(goal.budget.per)
-            spent = _since(self.spent.get(goal.id, ()), start)
-            paid = sum(price for at, price in self.paid.get(goal.id, ()) if at > start)
-        rate = _since(self.rates.get(account(goal.id, event.subject), ()), now - seconds(goal.rate.per))
+            spent = times_since(self.spent.get(goal.id, ()), start)
+            paid = since(self.paid.get(goal.id, ()), start)
+        rate = times_since(self.rates.get(account(goal.id, event.subject), ()), now - seconds(goal.rate.per))
         return Situation(
             now=now,
             budget_spent=spent + len(reserved),
-            usd_spent=paid + sum(reserved),
+            usd_spent=round(paid + sum(reserved), 9) if reserved else paid,
             usd=usd,
             rate_spent=rate + len(reserved),
             lineage=self.lineage(event),
@@ -228,8 +270,31 @@ def goal_id(name: str) -> str:
 
 def account(goal: str, subject: str | None) -> str:
     """The name under which a goal's actions for a subject are counted."""
-    return f"{goal}\n{subject or ''}"  # events without a subject share one account, or leaving it out lifts the limit
+    if not subject:
+        return f"{goal}\n"  # events without a subject share one, or leaving it out lifts the limit
+    plain = subject.lower().strip() if subject.isascii() and "%" not in subject else _alike(subject)
+    return f"{goal}\n{plain}"
 
 
-def _since(times: Sequence[float], start: float) -> int:
+def since(amounts: Sequence[tuple[float, float]], start: float) -> float:
+    """What amounts of after a time add up to, as they stand in order; rounded, since ten times 0.1 is 1."""
+    if not amounts:
+        return 0.0
+    after = amounts if amounts[0][0] > start else amounts[bisect_right(amounts, (start, inf)) :]
+    return round(sum([amount for _, amount in after]), 9)
+
+
+def times_since(times: Sequence[float], start: float) -> int:
+    """How many of these times, in order, are after one."""
     return len(times) - bisect_right(times, start)
+
+
+def _alike(subject: str) -> str:
+    """A subject as a person reads it: two spellings of one subject share a rate."""
+    for _ in range(_SPELLINGS):
+        plain = unquote(unicodedata.normalize("NFKC", subject)).casefold()
+        plain = "".join([sign for sign in plain if unicodedata.category(sign) != "Cf"]).strip()
+        if plain == subject:
+            break
+        subject = plain
+    return subject

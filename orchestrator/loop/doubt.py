@@ -12,7 +12,7 @@ from typing import cast
 import msgspec
 from msgspec.structs import replace
 
-from orchestrator.act.toolbox import Toolbox
+from orchestrator.act.toolbox import Again, Toolbox
 from orchestrator.errors import ToolError
 from orchestrator.types import Action, Call, Goal, Grant, Json, Outcome, Tool
 
@@ -29,12 +29,12 @@ class Doubt:
         """Call again at most so often as there are `rests`, after so many seconds."""
         self._toolbox, self._goal, self._rests = toolbox, goal, rests
 
-    async def settle(self, grant: Grant, outcome: Outcome) -> Outcome:
+    async def settle(self, grant: Grant, outcome: Outcome, *, leave: Again) -> Outcome:
         """What became of an action whose outcome is unknown.
 
         Where its tool has a `reconcile`, that is asked: done is `succeeded`, not done is called again. Where nobody
-        knows, `on_unknown = "retry"` calls again, always with the same key. The outcome that stays unknown says what
-        the goal wants of it.
+        knows, `on_unknown = "retry"` calls again, always with the same key, and only with `leave`. The outcome that
+        stays unknown says what the goal wants of it.
         """
         goal = self._goal(grant.action.goal)
         wanted = goal.on_unknown if goal is not None else "hold"
@@ -45,7 +45,9 @@ class Doubt:
             if rest is None or (done is None and wanted != "retry"):
                 break
             await asyncio.sleep(rest if outcome.attempts else 0)
-            again = await self._toolbox.act(grant)
+            if not await leave():
+                break
+            again = await self._toolbox.act(grant, again=leave)
             attempts, took = outcome.attempts + again.attempts, outcome.seconds + again.seconds
             outcome = replace(again, attempts=attempts, seconds=took)
             if outcome.status != "unknown":

@@ -26,6 +26,7 @@ from orchestrator.loop.beside import Beside
 from orchestrator.loop.doubt import Doubt
 from orchestrator.loop.expiries import Expiries
 from orchestrator.loop.lanes import Lanes, Work
+from orchestrator.loop.leave import Leave
 from orchestrator.loop.line import Line
 from orchestrator.loop.looks import Looks
 from orchestrator.loop.marks import SNAPSHOT_EVERY, Marks
@@ -73,7 +74,8 @@ class Loop:
         self._stopping, self._tasks = asyncio.Event(), asyncio.TaskGroup()
         self._beside, self._lanes = Beside(self._tasks), Lanes(self._tasks, width=self._settings.lanes)
         doubt = Doubt(toolbox, self._goal)
-        plans = Plans(journal, toolbox, doubt=doubt, clock=clock, timings=self.timings)
+        self._leave = Leave(journal, self.state, stages.judging, clock=clock)
+        plans = Plans(journal, toolbox, doubt=doubt, leave=self._leave, clock=clock, timings=self.timings)
         self._progress = Progress(self.state.cursor)
         self._marks = Marks(journal, self.state, self._progress, plans, spawn=self._beside.spawn, every=snapshot_every)
         self.parking = Parking(journal, self.state, plans, clock=clock)
@@ -171,9 +173,11 @@ class Loop:
         """
         await self._watch()
         async with self._tasks:
+            hearing = self._tasks.create_task(self._leave.follow(), name="stops")
             following = self._tasks.create_task(self._follow(), name="follow")
             await self._stopping.wait()
             await self._drain(following)
+            hearing.cancel()
 
     async def _follow(self) -> None:
         await self._aftermath.recover()

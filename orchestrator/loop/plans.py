@@ -6,6 +6,7 @@ It decides and guards nothing. An outcome is never dropped: while the journal is
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from time import perf_counter
 
 from orchestrator.act.toolbox import Toolbox
@@ -16,6 +17,7 @@ from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft, intent_draft, outcome_draft
 from orchestrator.journal.journal import Journal
 from orchestrator.loop.doubt import Doubt
+from orchestrator.loop.leave import Leave
 from orchestrator.telemetry import Timings
 from orchestrator.types import Action, Draft, Event, Grant, Outcome, Record, Refusal
 
@@ -26,10 +28,16 @@ PAUSE = 1.0
 class Plans:
     """Carries out plans against one toolbox, into one journal."""
 
-    def __init__(self, journal: Journal, toolbox: Toolbox, *, doubt: Doubt, clock: Clock, timings: Timings) -> None:
+    def __init__(
+        self, journal: Journal, toolbox: Toolbox, *, doubt: Doubt, leave: Leave, clock: Clock, timings: Timings
+    ) -> None:
         """Share the loop's timings."""
         self._journal, self._toolbox, self._clock, self._timings = journal, toolbox, clock, timings
-        self._doubt = doubt
+        self._doubt, self._leave = doubt, leave
+
+    def halted(self, action: Action) -> bool:
+        """Whether somebody has stopped an action's goal."""
+        return self._leave.halted(action) is not None
 
     async def carry_out(
         self, plan: Sequence[Grant | Refusal], *, event: Event, position: int, first: Outcome | None = None
@@ -43,10 +51,13 @@ class Plans:
             if isinstance(verdict, Refusal):
                 await self._refuse(verdict, event=event, position=position)
                 return
-            began = perf_counter()
-            outcome, first = first or await self._toolbox.act(verdict), None
+            if first is None and (halted := self._leave.halted(verdict.action)):
+                await self._refuse(halted, event=event, position=position)
+                return
+            began, again = perf_counter(), partial(self._leave.again, verdict, event)
+            outcome, first = first or await self._toolbox.act(verdict, again=again), None
             if outcome.status == "unknown":
-                outcome = await self._doubt.settle(verdict, outcome)
+                outcome = await self._doubt.settle(verdict, outcome, leave=again)
             self._timings.add("act", perf_counter() - began)
             await self.conclude(outcome, event=event, position=position, following=following)
             if not outcome.goes_on:

@@ -87,7 +87,7 @@ async def drop(left: Unfinished, *, by: str, plans: Plans) -> None:
 
 async def _resume(plan: Plan, cut: Unfinished, *, toolbox: Toolbox, plans: Plans) -> None:
     first = plan[0]
-    if isinstance(first, Grant) and not await _may_repeat(first, toolbox):
+    if isinstance(first, Grant) and (plans.halted(first.action) or not await _may_repeat(first, toolbox)):
         outcome = Outcome(action=first.action, status="unknown", error=_UNKNOWN, attempts=0)
         await plans.carry_out(plan, event=cut.event, position=cut.position, first=outcome)
         return

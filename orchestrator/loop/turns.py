@@ -106,7 +106,7 @@ class Turns:
     async def _turn(self, event: Event, record: Record, touches: tuple[Touch, ...], seconds: dict[str, float]) -> None:
         seconds["wait"] = max(self._clock.now() - record.at, 0.0)
         began = perf_counter()
-        decided = await self._stages.decide(event, touches, self._state)
+        decided = await self._stages.decide(event, touches, self._state, now=record.at + seconds["wait"])
         seconds["decide"] = perf_counter() - began
         if not self._marks.open.is_set():
             await self._marks.open.wait()

@@ -191,7 +191,13 @@ def _sites(goal: Goal) -> Iterator[_Site]:
         yield from _arguments(f"do.{number}", call, _names("goal", *lets))  # as `decide.compiled` fills it
     for number, may in enumerate(goal.may, 1):
         if isinstance(may, May) and may.when is not None:
-            yield _Site(f"may.{number}.when", may.when, _names("args", "event"), condition=True)
+            yield _Site(f"may.{number}.when", may.when, _names("args", "event", "goal", "history"), condition=True)
+    if goal.cooldown:
+        yield _Site("cooldown.key", goal.cooldown.key, _names("args", "event"))
+    for number, blast in enumerate(goal.blast, 1):
+        yield _Site(f"blast.{number}.each", blast.each, _names("args", "event"))
+        if blast.of:
+            yield from _arguments(f"blast.{number}.of", blast.of, event)
     if goal.want:
         yield from _calls("want.see", goal.want.see, lets)
         yield _Site("want.holds", goal.want.holds, _names(*lets, *goal.want.see), condition=True)
@@ -228,6 +234,9 @@ def _durations(goal: Goal) -> Iterator[tuple[str, str]]:
     yield "rate.per", goal.rate.per
     if goal.budget:
         yield "budget.per", goal.budget.per
+    if goal.cooldown:
+        yield "cooldown.pause", goal.cooldown.pause
+    yield from ((f"blast.{number}.per", blast.per) for number, blast in enumerate(goal.blast, 1))
 
 
 def _under(compiled: Mapping[str, list[Expression]], field: str) -> list[Expression]:

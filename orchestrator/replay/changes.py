@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from orchestrator.decide.decision import compiled
 from orchestrator.journal.projections import change_goal
+from orchestrator.journal.spending import keep
 from orchestrator.journal.state import State, goal_id
 from orchestrator.orient.conditions import compile_goal
 from orchestrator.types import Event, Goal, GoalVersion, Touch, Weights, canonical
@@ -87,6 +88,8 @@ class Goals:
             if goal.id not in state.goals:
                 number = state.versions.get(goal.id, 1)
                 state.goals[goal.id] = GoalVersion(goal=self._changes.of(goal), version=number, home="settings")
+        for version in state.goals.values():
+            keep(state, version.goal)
         self.replayed |= {version.name: version for version in state.goals.values()}
 
 

@@ -21,7 +21,7 @@ async def dry_turn(
         record: where the event stands.
         now: the time at which it is judged, epoch seconds.
     """
-    decided = await stages.decide(event, touches, state)
+    decided = await stages.decide(event, touches, state, now=now)
     turn = stages.guard(event, touches, decided, state, record=record, now=now, seconds={}).turn
     fold_turn(state, turn)
     return turn

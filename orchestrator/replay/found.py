@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from orchestrator.decide.planner import Planner
+from orchestrator.guard.policy import Policy
+from orchestrator.guard.verdict import POLICIES
 from orchestrator.orient.meaning import Meaning
 from orchestrator.replay.difference import Side
 from orchestrator.sinks import Sinks, nowhere
@@ -31,7 +33,8 @@ class Vendors(Struct, frozen=True, kw_only=True):
     """What is not in the journal: the tools there are, and what finds goals by meaning, once for each use.
 
     sinks: of those tools, where a turn does not tell.
-    model: the planner that asks one; `models` says whether there was one to ask where a turn does not tell.
+    model: the planner that asks one; `models` says whether there was one to ask where a turn does not tell. policies:
+    those that the loop judges by.
     """
 
     tools: Mapping[str, Tool] = {}
@@ -39,6 +42,7 @@ class Vendors(Struct, frozen=True, kw_only=True):
     meaning: Meaning | None = None
     examining: Meaning | None = None
     model: Planner | None = None
+    policies: tuple[Policy, ...] = POLICIES
 
 
 class Difference(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -4,7 +4,7 @@ Nothing here calls anything. What was never read or asked is an error that says 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from orchestrator.decide.ranking import properties
 from orchestrator.errors import MDLError, PlannerError, ToolError
 from orchestrator.expressions import bind, event_variables
 from orchestrator.journal.state import State, ToolStats
+from orchestrator.judging import Decided
 from orchestrator.replay.difference import NEVER_READ
 from orchestrator.sinks import Sinks, nowhere
 from orchestrator.types import (
@@ -167,6 +168,16 @@ class Recall:
         if decision.degraded is not None and decision.degraded.startswith(_DEGRADED):
             raise PlannerError(decision.degraded.removeprefix(_DEGRADED))
         return _proposal(decision, {tool.name for tool in question.tools})
+
+    def told(self, decided: Sequence[Decided]) -> list[Decided]:
+        """Decisions with what only the loop of then could know: the tokens they took, what limits had counted."""
+        then = {one.goal: one for one in (self.turn.decisions if self.turn else ())}
+        return [
+            (replace(one, bill=then[one.goal].bill, counted=then[one.goal].counted), version)
+            if one.goal in then
+            else (one, version)
+            for one, version in decided
+        ]
 
     def _same(self, question: Question) -> bool:
         known = self._goals.get(question.goal.name)

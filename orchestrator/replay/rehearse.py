@@ -7,9 +7,12 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from orchestrator.journal import own
 from orchestrator.journal.drafts import event_of
 from orchestrator.journal.journal import Reader
+from orchestrator.journal.spending import fold_limit, keep
 from orchestrator.journal.state import State
+from orchestrator.limits import Rules
 from orchestrator.replay.dry import dry_turn
 from orchestrator.replay.stretch import records
 from orchestrator.turn import Stages
@@ -53,6 +56,7 @@ async def rehearse(
     stages: Stages,
     *,
     after: int,
+    rules: Rules,
     progress: Callable[[int, int], None] | None = None,
 ) -> Rehearsal:
     """Hold a goal against every event behind position `after`, at most the first 50,000.
@@ -62,10 +66,13 @@ async def rehearse(
         reader: the journal.
         stages: stages of their own, whose goals are replaced by this one.
         after: where to begin.
+        rules: what holds for every goal.
         progress: called with the position reached and the journal's head.
     """
     version, tried = GoalVersion(goal=goal, version=1, home="journal"), Rehearsal(goal.id)
     state = State(goals={goal.id: version})  # folding counts windows and budgets of the goals it knows
+    keep(state, goal)
+    fold_limit(state, own.rules_event(rules, head=0, at=0.0))
     await stages.orienting.set_goals((version,))
     head = reader.head
     async for record in records(reader, after=after, kind="event"):

@@ -79,8 +79,10 @@ class Replay:
         self._orienting = Orienting(self._recall.read, meaning=vendors.meaning, model=vendors.model is not None)
         self._examining = Orienting(self._recall.read, meaning=vendors.examining)
         model = vendors.model if changes.planner == "model" else self._recall if recorded else None
-        tools, sinks = self._recall.tools, self._recall.sinks
-        self._without, self._with = Judging(tools, sinks=sinks), Judging(tools, model=model, sinks=sinks)
+        self._without, self._with = (
+            Judging(self._recall.tools, model=one, policies=vendors.policies, sinks=self._recall.sinks, recalled=True)
+            for one in (None, model)
+        )
         self._models = vendors.model is not None
         self._goals = Goals(changes)
         self._turns = Turns(reader, after=stretch.after)
@@ -287,7 +289,7 @@ class Replay:
             raise BodyGone(_APPROVED_GONE)
         if waiting.pending is None:
             learnt, stages = self._recall.learnt(state), self._stages(recorded)
-            decided = await stages.decide(waiting.event, waiting.touches, learnt)
+            decided = self._recall.told(await stages.decide(waiting.event, waiting.touches, learnt, now=now))
             turn = stages.guard(
                 waiting.event, waiting.touches, decided, state, record=waiting.record, now=now, seconds={}
             ).turn

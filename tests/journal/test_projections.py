@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
+from orchestrator.act.toolbox import Again
 from orchestrator.errors import JournalFull
 from orchestrator.journal import own, projections
 from orchestrator.journal.drafts import event_draft, turn_draft
 from orchestrator.journal.projections import fold, fold_event, fold_turn
 from orchestrator.journal.snapshots import load, pack, restore
+from orchestrator.journal.spending import keep
 from orchestrator.journal.state import State
 from orchestrator.loop import parking
 from orchestrator.testing import ManualClock, MemoryJournal
@@ -97,11 +99,11 @@ class Unsure(Tools):
 
     doubts = 0
 
-    async def act(self, grant: Grant) -> Outcome:
+    async def act(self, grant: Grant, *, again: Again | None = None) -> Outcome:
         if self.doubts:
             self.doubts -= 1
             return Outcome(action=grant.action, status="unknown", error="no answer came")
-        return await super().act(grant)
+        return await super().act(grant, again=again)
 
 
 class World:
@@ -291,6 +293,7 @@ def test_a_sweep_forgets_what_is_over_and_nothing_a_late_turn_needs() -> None:
     fold_turn(state, turn(5, START, fires=True, kind="grant"))
     fold_turn(state, turn(6, START + 1, fires=True, kind="grant"))
     state.goals["g"] = GoalVersion(goal=SPENDER, version=1, home="journal")
+    keep(state, SPENDER)
     fold_turn(state, turn(9, START + 7200, fires=False, kind="grant"))  # this one sweeps
     assert state.counts.turns == projections.SWEEP
     assert (state.rates, len(state.spent["g"])) == ({}, 2)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from orchestrator.act.toolbox import Again
 from orchestrator.errors import GoalError, SettingsError, ToolError
 from orchestrator.journal import own
 from orchestrator.journal.snapshots import load
@@ -39,12 +40,12 @@ class Doubtful(Tools):
         self._tools = {**self._tools, "t.pay": Tool(name="t.pay", trusted=True, reconcile=asked)}
         self.unknown = unknown
 
-    async def act(self, grant: Grant) -> Outcome:
+    async def act(self, grant: Grant, *, again: Again | None = None) -> Outcome:
         if grant.action.tool == "t.pay" and self.unknown > 0:
             self.unknown -= 1
             self.calls.append(grant)
             return Outcome(action=grant.action, status="unknown", error="no answer came", seconds=1.0)
-        return await super().act(grant)
+        return await super().act(grant, again=again)
 
 
 def says(*answers: Json) -> tuple[Function, list[dict[str, Json]]]:
@@ -64,9 +65,13 @@ def says(*answers: Json) -> tuple[Function, list[dict[str, Json]]]:
 ACTION = Action.of(event("1"), "g@1", step="0", tool="t.pay", arguments={"id": "1"})
 
 
+async def always() -> bool:
+    return True
+
+
 async def settled(tools: Doubtful, one: Goal | None = None) -> Outcome:
     doubt = Doubt(tools, lambda _: one, rests=(0, 0))
-    return await doubt.settle(Grant(action=ACTION), await tools.act(Grant(action=ACTION)))
+    return await doubt.settle(Grant(action=ACTION), await tools.act(Grant(action=ACTION)), leave=always)
 
 
 # ---------------------------------------------------------------- reconcile

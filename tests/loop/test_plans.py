@@ -7,7 +7,10 @@ import pytest
 
 from orchestrator.errors import JournalBusy, JournalError, JournalFull
 from orchestrator.journal.drafts import cursor_draft
+from orchestrator.journal.state import State
+from orchestrator.judging import Judging
 from orchestrator.loop.doubt import Doubt
+from orchestrator.loop.leave import Leave
 from orchestrator.loop.plans import Plans, together
 from orchestrator.telemetry import Timings
 from orchestrator.testing import FakeToolbox, ManualClock, MemoryJournal
@@ -32,7 +35,9 @@ class Refusing(MemoryJournal):
 def plans(journal: MemoryJournal) -> Plans:
     toolbox = FakeToolbox({})
     doubt = Doubt(toolbox, lambda _: None)
-    return Plans(journal, toolbox, doubt=doubt, clock=ManualClock(), timings=Timings())
+    clock = ManualClock()
+    leave = Leave(journal, State(), Judging(toolbox.tools), clock=clock)
+    return Plans(journal, toolbox, doubt=doubt, leave=leave, clock=clock, timings=Timings())
 
 
 async def test_a_full_or_locked_journal_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

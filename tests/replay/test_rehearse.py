@@ -10,6 +10,7 @@ from orchestrator.errors import ToolError
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.times import position_at
 from orchestrator.judging import Judging
+from orchestrator.limits import Rules
 from orchestrator.orienting import Orienting
 from orchestrator.replay.rehearse import Rehearsal, rehearse
 from orchestrator.testing import FakeToolbox, ManualClock, MemoryJournal
@@ -40,7 +41,7 @@ class Trial(Struct):
         goal = Goal(**given)
         stages = Stages(Orienting(self.toolbox.read), Judging(self.toolbox.tools))
         before = [*self.journal.records]
-        found = await rehearse(goal, self.journal, stages, after=after)
+        found = await rehearse(goal, self.journal, stages, after=after, rules=Rules())
         assert self.journal.records == before
         assert self.toolbox.calls == []
         return found

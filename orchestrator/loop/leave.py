@@ -1,0 +1,100 @@
+"""The last leave before a call: that nobody has stopped it meanwhile, and that another call of it is still paid for.
+
+What is stopped is heard here as soon as it is durable, ahead of all the events that wait for their turn: a plan under
+way begins no further call. The turn's own verdict stays as it was; the refusal is the action's outcome.
+"""
+
+import logging
+
+import msgspec
+
+from orchestrator.clock import Clock
+from orchestrator.errors import JournalError
+from orchestrator.guard.budget import budget
+from orchestrator.guard.policy import Case
+from orchestrator.guard.stop import halted, stop
+from orchestrator.journal import own
+from orchestrator.journal.drafts import event_draft, event_of
+from orchestrator.journal.journal import Journal
+from orchestrator.journal.spending import known, spend_again
+from orchestrator.journal.state import ALL, State, goal_id
+from orchestrator.judging import Judging
+from orchestrator.situations import Asking
+from orchestrator.types import Action, Decision, Event, Grant, Refusal
+
+_log = logging.getLogger("mdl.loop")
+
+
+class Leave:
+    """Asks for one loop, by the policies it judges with. `follow` has to run for stops to be heard early."""
+
+    def __init__(self, journal: Journal, state: State, judging: Judging, *, clock: Clock) -> None:
+        """Begin with what the journal says is stopped."""
+        self._journal, self._state, self._judging, self._clock = journal, state, judging, clock
+        self._after, self._stopped = state.position, {name: one.by for name, one in state.stopped.items()}
+
+    async def follow(self) -> None:
+        """Hear what is stopped and started, for ever.
+
+        Raises:
+            JournalError: the journal cannot be read any more.
+        """
+        async for records in self._journal.subscribe(after=self._after):
+            for record in records:
+                if record.type in own.STOPS and record.kind == "event":
+                    self._hear(event_of(record))
+
+    def halted(self, action: Action) -> Refusal | None:
+        """The refusal of an action whose goal somebody has stopped."""
+        if not self._stopped or stop not in self._judging.policies:
+            return None
+        what = next((name for name in (goal_id(action.goal), ALL) if name in self._stopped), None)
+        return None if what is None else halted(action, what, self._stopped[what])
+
+    async def again(self, grant: Grant, event: Event) -> bool:
+        """Whether a granted action may be called once more. It counts in its budgets before it is.
+
+        `event` is what it is for.
+        """
+        action = grant.action
+        if self.halted(action):
+            return False
+        version = self._state.goals.get(goal_id(action.goal))
+        if version is None or not (version.goal.budget or self._state.rules.budgets):
+            return True
+        asking = Asking(self._state, version.goal, event, action, self._clock.now(), ())
+        case = self._judging.case(asking, version, Decision(goal=action.goal, verdict="act", actions=(action,)))
+        if budget in self._judging.policies and (refusal := budget(case)):
+            _log.warning("%s of %s is not called again: %s", action.tool, action.goal, refusal.reason)
+            return False
+        return await self._count(case)
+
+    async def _count(self, case: Case) -> bool:
+        situation, action = case.situation, case.action
+        own_ = (case.goal.goal.id,) if case.goal.goal.budget else ()
+        data = own.RepeatData(
+            action=action.id,
+            tool=action.tool,
+            attempt=self._state.repeated.get(action.id, 1) + 1,
+            accounts=(*own_, *(one.budget.account for one in situation.shared)),
+            usd=situation.usd,
+            amounts=known(situation.amounts),
+        )
+        made = own.repeated_event(data, subject=case.event.subject, at=situation.now)
+        spend_again(self._state, data, at=made.time.timestamp())  # no await since the question
+        try:
+            await self._journal.append([event_draft(made)], reserved=True)
+        except JournalError as error:
+            _log.warning("%s is not called again, since that cannot be stored: %s", action.tool, error)
+            return False
+        return True
+
+    def _hear(self, event: Event) -> None:
+        try:
+            data = msgspec.convert(event.data, own.StopData)
+        except msgspec.ValidationError:
+            return
+        if event.type == own.STOPPED:
+            self._stopped[data.goal] = data.by
+        else:
+            self._stopped.pop(data.goal, None)

@@ -1,0 +1,242 @@
+"""What policies may look at for one action: looked up in the projection, and among what its own turn has granted.
+
+Knows what limits a goal has, and how they are counted; whether they hold is the policies' to say. A goal without any of
+these limits costs it a few attribute tests.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
+from typing import Any, TypeAlias, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from orchestrator.clock import seconds, utc
+from orchestrator.errors import EvaluationError, ExpressionError
+from orchestrator.expressions import compile_expression, event_variables
+from orchestrator.guard.globs import covers
+from orchestrator.guard.grants import asks_history
+from orchestrator.guard.repeat import likeness
+from orchestrator.journal.spending import DAY, KEPT_PAST, known, radius
+from orchestrator.journal.state import ALL, State, since, times_since
+from orchestrator.limits import Cooldown, SharedBudget
+from orchestrator.orient.enrich import Lets, Read
+from orchestrator.types import (
+    Action,
+    Blast,
+    Call,
+    Cooling,
+    Event,
+    Goal,
+    GoalVersion,
+    Json,
+    Reach,
+    Situation,
+    Spent,
+    canonical,
+)
+
+Granted: TypeAlias = Sequence[tuple[Action, Situation]]
+"""Actions that the turn being judged has granted already."""
+
+MOST_KEYS = 100_000
+"""Keys that cool down, and kinds of near-duplicates, at a time; beyond, no new key has leave, and new kinds are one."""
+_LONGEST = 200
+_READS = ("args", "event")
+
+
+class Asking(Struct, frozen=True):
+    """One action to be judged: for which goal and event, when (epoch seconds), after what the turn has granted."""
+
+    state: State
+    goal: Goal
+    event: Event
+    action: Action
+    now: float
+    granted: Granted
+
+    def value(self, text: str) -> str:
+        """What CEL over `args` and `event` gives, as a text that stands for it.
+
+        Raises:
+            ExpressionError, EvaluationError: it gives nothing, or too much.
+        """
+        given = {"args": self.action.arguments, **event_variables(self.event)}
+        value = canonical(compile_expression(text, _READS).value(given)).decode()
+        if len(value) > _LONGEST:
+            raise EvaluationError(f"`{text}` gives a text of {len(value)} characters; a key has at most {_LONGEST}")
+        return value
+
+    @property
+    def own(self) -> list[Situation]:
+        """The situations of what the turn has granted to the same goal."""
+        return [one for other, one in self.granted if other.goal == self.action.goal]
+
+
+def situate(
+    asking: Asking,
+    version: GoalVersion,
+    *,
+    usd: float,
+    counted: Sequence[float | str | None] = (),
+    approved_by: str | None = None,
+) -> Situation:
+    """The situation of one action.
+
+    Args:
+        asking: the action.
+        version: the goal whose leave counts.
+        usd: what the action costs, as declared.
+        counted: what the calls of the goal's blast radius gave, or why they gave nothing.
+        approved_by: who approved exactly this action.
+    """
+    state, goal, now = asking.state, asking.goal, asking.now
+    reserved = [one.usd for one in asking.own] if asking.granted else ()
+    plain = state.situation(version, asking.event, now=now, usd=usd, reserved=reserved, approved_by=approved_by)
+    found: dict[str, Any] = {}
+    if state.stopped and (stop := state.stop(goal.id)):
+        found["stopped"] = (goal.id if goal.id in state.stopped else ALL, stop.by)
+    if state.rules.budgets or (goal.budget and goal.budget.sum):
+        found |= _spent(asking)
+    if state.rules.repeat is not None:
+        found |= _repeated(asking, now - seconds(state.rules.repeat.within))
+    if goal.cooldown is not None:
+        found["cooling"] = _cooling(asking, goal.cooldown)
+    if goal.blast:
+        found["reach"] = tuple(_reaches(asking, counted))
+    if goal.may and asks_history(goal):
+        found["history"] = len(history(asking))
+    return replace(plain, **found) if found else plain
+
+
+async def counted(goal: Goal, event: Event, read: Read) -> tuple[float | str | None, ...]:
+    """What the calls of a goal's blast radius give now: a number, or why there is none."""
+    found: list[float | str | None] = []
+    for blast in goal.blast:
+        if blast.of is None:
+            found.append(None)
+            continue
+        filled = await Lets(read).fill({"of": blast.of}, ["of"], event_variables(event), needs={"of": frozenset()})
+        found.append((filled.error or "").removeprefix("`let.of` ") or _number(blast.of, filled.values["of"]))
+    return tuple(found)
+
+
+def _number(call: Call, result: Json) -> float | str:
+    value = cast("dict[str, Json]", result).get("value") if isinstance(result, dict) else None
+    amount = _amount(value)
+    return f"`{call.tool}` gives no number as `value`" if amount is None else amount
+
+
+def history(asking: Asking) -> tuple[dict[str, Json], ...]:
+    """The goal's granted actions of the last day, newest first, as CEL reads them."""
+    present = [(other, one) for other, one in asking.granted if other.goal == asking.action.goal]
+    subject = asking.event.subject
+    newest = [_past(other.tool, other.arguments, subject, one.now, "granted") for other, one in reversed(present)]
+    known_ = reversed(asking.state.histories.get(asking.goal.id, ()))
+    kept = takewhile(lambda past: past.at > asking.now - DAY, known_)
+    before = [_past(past.tool, past.args, past.subject, past.at, past.status) for past in kept]
+    return tuple([*newest, *before][:KEPT_PAST])
+
+
+def shared_by(state: State, goal: Goal, tool: str | None) -> list[SharedBudget]:
+    """The shared budgets that count a call of a tool for a goal; None for a question to a model."""
+    return [
+        budget
+        for budget in state.rules.budgets
+        if covers(budget.goal, goal.id)
+        and (budget.owner == "*" or covers(budget.owner, goal.owner))
+        and (budget.tool == "*" if tool is None else covers(budget.tool, tool))
+    ]
+
+
+def _past(tool: str, args: dict[str, Json], subject: str | None, at: float, status: str) -> dict[str, Json]:
+    return {"tool": tool, "args": args, "subject": subject, "at": utc(at), "status": status}
+
+
+def _spent(asking: Asking) -> dict[str, Any]:
+    state, goal, given = asking.state, asking.goal, asking.action.arguments
+    shared = shared_by(state, goal, asking.action.tool)
+    own = goal.budget.sum if goal.budget else {}
+    names = sorted({name for name in (*own, *(name for one in shared for name in one.sum)) if name in given})
+    found: dict[str, Any] = {"amounts": {name: _amount(given[name]) for name in names}}
+    if own and goal.budget:
+        found["sums_spent"] = _sums(state, goal.id, own, asking.now - seconds(goal.budget.per), asking.own)
+    found["shared"] = tuple([_shared(asking, budget) for budget in shared])
+    return found
+
+
+def _shared(asking: Asking, budget: SharedBudget) -> Spent:
+    state, name, start = asking.state, budget.account, asking.now - seconds(budget.per)
+    present = [one for _, one in asking.granted if any(other.budget.account == name for other in one.shared)]
+    actions = times_since(state.spent.get(name, ()), start) + len(present)
+    usd = round(since(state.paid.get(name, ()), start) + sum([one.usd for one in present]), 9)
+    return Spent(budget, actions, usd, _sums(state, name, budget.sum, start, present))
+
+
+def _sums(
+    state: State, account: str, names: Mapping[str, float], start: float, present: Sequence[Situation]
+) -> dict[str, float]:
+    before, now = state.sums.get(account, {}), [known(one.amounts) for one in present]
+    return {
+        name: round(since(before.get(name, ()), start) + sum([one.get(name, 0.0) for one in now]), 9) for name in names
+    }
+
+
+def _amount(value: Json) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return abs(float(value))
+
+
+def _repeated(asking: Asking, start: float) -> dict[str, Any]:
+    alike, known_ = likeness(asking.goal.id, asking.action), asking.state.repeats
+    if len(known_) >= MOST_KEYS and alike not in known_:
+        alike = f"{asking.goal.id}\n"
+    before = times_since(asking.state.repeats.get(alike, ()), start)
+    return {"repeat": alike, "repeated": before + sum([one.repeat == alike for _, one in asking.granted])}
+
+
+def _cooling(asking: Asking, cooldown: Cooldown) -> Cooling:
+    pause, cooled = seconds(cooldown.pause), asking.state.cooled
+    try:
+        key = asking.value(cooldown.key)
+    except (EvaluationError, ExpressionError) as error:
+        return Cooling("", pause, error=str(error))
+    if any(one.cooling is not None and one.cooling.key == key for one in asking.own):
+        return Cooling(key, pause, last=asking.now)
+    last = cooled.get(f"{asking.goal.id}\n{key}")
+    if last is None and len(cooled) >= MOST_KEYS:
+        return Cooling(key, pause, error=f"{MOST_KEYS} keys cool down already, and there is no room for another")
+    return Cooling(key, pause, last=last[0] if last else None)
+
+
+def _reaches(asking: Asking, counted: Sequence[float | str | None]) -> Iterator[Reach]:
+    for number, blast in enumerate(asking.goal.blast):
+        if not covers(blast.tool, asking.action.tool):
+            continue
+        plain = Reach(tool=blast.tool, each=blast.each, per=seconds(blast.per))
+        try:
+            told = counted[number] if number < len(counted) else None
+            yield _reach(asking, replace(plain, value=asking.value(blast.each), most=_most(blast, told)))
+        except (EvaluationError, ExpressionError) as error:
+            yield replace(plain, error=str(error))
+
+
+def _reach(asking: Asking, asked: Reach) -> Reach:
+    values = asking.state.reached.get(radius(asking.goal.id, asked.tool, asked.each), {})
+    start = asking.now - asked.per
+    gone = sum(1 for _ in takewhile(lambda one: one[0] <= start, values.values()))
+    place = (asked.tool, asked.each)
+    present = {one.value for past in asking.own for one in past.reach if (one.tool, one.each) == place}
+    new = [value for value in present if value not in values or values[value][0] <= start]
+    known_ = asked.value in present or (asked.value in values and values[asked.value][0] > start)
+    return replace(asked, reached=len(values) - gone + len(new), known=known_)
+
+
+def _most(blast: Blast, counted: float | str | None) -> int:
+    if isinstance(blast.most, int):
+        return blast.most
+    if not isinstance(counted, int | float):
+        raise EvaluationError(counted or f"`{blast.of.tool if blast.of else '?'}` was not asked")
+    return math.floor(counted * float(blast.most.removesuffix("%")) / 100 + 1e-9)
