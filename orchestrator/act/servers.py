@@ -59,7 +59,7 @@ class Servers:
         Raises:
             SettingsError: a module cannot be loaded, or its server not be started.
         """
-        self._servers = self._built()
+        self._servers, self._now = self._built(), asyncio.get_running_loop().time
         await self._group.__aenter__()
         self._tasks = [self._group.create_task(one.own(), name=f"server {name}") for name, one in self._servers.items()]
         try:
@@ -141,7 +141,7 @@ class Servers:
         first = await self._attempt(server, own, arguments, grant, deadline)
         if not first.repeatable:
             return first, 1
-        left = deadline - asyncio.get_running_loop().time()
+        left = deadline - self._now()
         attempt = partial(self._attempt, server, own, arguments, grant, deadline)
         return await again(first, attempt, within=left, random=self._random, leave=leave)
 
@@ -210,9 +210,8 @@ class Servers:
             raise ToolMissing(f"there is no server `{name}`; [mcpServers] has {known}")
         return self._servers[name]
 
-    @staticmethod
-    def _deadline(server: Server) -> float:
-        return asyncio.get_running_loop().time() + server.timeout
+    def _deadline(self, server: Server) -> float:
+        return self._now() + server.timeout
 
     def _refuse_failed(self, modules: Iterable[str]) -> None:
         for name in modules:
