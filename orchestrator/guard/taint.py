@@ -9,7 +9,7 @@ the tool does not name.
 from collections.abc import Mapping
 
 from orchestrator.errors import EvaluationError, ExpressionError
-from orchestrator.expressions import bind, event_variables
+from orchestrator.expressions import bind
 from orchestrator.guard.globs import covers
 from orchestrator.guard.grants import WHEN, leave, unmet
 from orchestrator.guard.policy import Case
@@ -24,7 +24,7 @@ def taint(case: Case) -> Refusal | None:
     """Refuse an action with a value in a sink that its goal's owner did not let in."""
     if not case.situation.sinks and case.decision.decided_by == "compiled":
         return None
-    variables = _variables(case)
+    variables = {**case.let, **case.variables}
     steps = [call for call in case.goal.goal.do if call.tool == case.action.tool]
     refusal: Refusal | None = None
     for step in steps or [_NOBODYS]:
@@ -83,11 +83,6 @@ def _pinned(argument: str, value: Json, case: Case) -> bool:
         and unmet(entry, case) is None
         for entry in leave(case.goal.goal)
     )
-
-
-def _variables(case: Case) -> dict[str, Json]:
-    goal = case.goal.goal
-    return {**case.let, "goal": {"id": goal.id, "text": goal.text}, **event_variables(case.event)}
 
 
 def _refusal(case: Case, argument: str, kind: SinkKind | None, reason: str) -> Refusal:
