@@ -142,11 +142,20 @@ def bind(args: Mapping[str, Json], variables: Mapping[str, Json]) -> dict[str, J
         ExpressionError, EvaluationError: as `compile_expression` and `Expression.value`.
     """
     names = tuple(sorted(variables))
+    return {name: bound(value, variables, names) for name, value in args.items()}
 
-    def read(text: str) -> Json:
-        return _compiled(text, names).value(variables)
 
-    return {name: _walk(value, read, DEEPEST - 1) for name, value in args.items()}
+def bound(written: Json, variables: Mapping[str, Json], names: tuple[str, ...]) -> Json:
+    """Fill one argument; `names` are those of the variables, sorted.
+
+    Raises:
+        ExpressionError, EvaluationError: as `bind`.
+    """
+    if written.__class__ is str:
+        if written[:1] != "=":
+            return written
+        return written[1:] if written[:2] == "==" else _compiled(written, names).value(variables)
+    return _walk(written, lambda text: _compiled(text, names).value(variables), DEEPEST - 1)
 
 
 def expressions_in(args: Json) -> list[str]:
