@@ -5,6 +5,7 @@ Deciding may wait for a model. Guarding never waits: between it and the fold of 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import perf_counter
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from orchestrator.decide.decision import compiled, decide, decide_compiled
 from orchestrator.decide.planner import Planner, Question
 from orchestrator.decide.ranking import properties
+from orchestrator.expressions import event_variables
 from orchestrator.guard.budget import budget
 from orchestrator.guard.grants import usable
 from orchestrator.guard.policy import Case, Policy
@@ -22,6 +24,7 @@ from orchestrator.orient.enrich import Read
 from orchestrator.rations import Rations, limited
 from orchestrator.sinks import Sinks, nowhere
 from orchestrator.situations import Asking, counted, history, situate
+from orchestrator.terms import Terms, TermsBook
 from orchestrator.types import (
     Action,
     Decision,
@@ -42,6 +45,7 @@ Decided = tuple[Decision, GoalVersion]
 Plan = tuple[Grant | Refusal, ...]
 Tools = Callable[[], Mapping[str, Tool]]
 _NO_LET: dict[str, Json] = {}
+_NOTHING: dict[str, Json] = {}
 
 
 class Verdicts(Struct, frozen=True):
@@ -77,6 +81,7 @@ class Judging:
         """
         self.policies = tuple(policies)
         self._tools, self._model, self._read, self._sinks = tools, model, read, sinks
+        self._terms = TermsBook(self.policies)
         self._rations = None if recalled or budget not in self.policies else Rations()
 
     async def decide(
@@ -196,17 +201,27 @@ class Judging:
         approved: Pending | None = None,
     ) -> Case:
         """What policies are shown of one action, which a person has perhaps `approved`."""
+        terms = self._terms.of(version, asking.action.tool, asking.state.rules)
+        return self._case(asking, terms, decision, let=let, approved=approved)
+
+    def _case(
+        self, asking: Asking, terms: Terms, decision: Decision, *, let: dict[str, Json], approved: Pending | None
+    ) -> Case:
         action, tool = asking.action, self._tools().get(asking.action.tool)
-        usd, by = tool.cost if tool is not None else 0.0, approved.granted_by if approved else None
-        situation = situate(asking, version, usd=usd, counted=decision.counted, approved_by=by)
+        read = event_variables(asking.event) if terms.reads else _NOTHING
+        by, past, known = approved.granted_by if approved else None, (), dict[str, Any]()
         if approved is not None:
-            situation = replace(situation, approvers=approved.approvers)
+            known["approvers"] = approved.approvers
         if sinks := self._sinks(action.tool):
-            situation = replace(situation, sinks=sinks)
+            known["sinks"] = sinks
         if decision.decided_by != "compiled" and (unnamed := _unnamed(action, tool)):
-            situation = replace(situation, unnamed=unnamed)
-        past = () if situation.history is None else history(asking)
-        return Case(action, decision, version, asking.event, situation, let, asking.state.rules, past)
+            known["unnamed"] = unnamed
+        if terms.history:
+            past = history(asking)
+            known["history"] = len(past)
+        usd = tool.cost if tool is not None else 0.0
+        situation = situate(asking, terms, usd=usd, read=read, counted=decision.counted, approved_by=by, **known)
+        return Case(action, decision, terms.version, asking.event, situation, let, terms.rules, past, read or None)
 
     async def _choose(self, question: Question, state: State, *, now: float) -> Decision:
         goal = question.goal.goal
@@ -277,8 +292,9 @@ class Judging:
         for action in decision.actions:
             asking = Asking(state, version.goal, event, action, now, granted)
             agreed = approved if approved is not None and approved.data.action == action.id else None
-            case = self.case(asking, version, decision, let=let, approved=agreed)
-            verdict = judge(case, self.policies)
+            terms = self._terms.of(version, action.tool, state.rules)
+            case = self._case(asking, terms, decision, let=let, approved=agreed)
+            verdict = judge(case, terms.policies)
             plan.append(verdict)
             judgements.append(_judgement(verdict, case.situation))
             if isinstance(verdict, Refusal):

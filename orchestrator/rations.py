@@ -15,7 +15,7 @@ from orchestrator.errors import PlannerError
 from orchestrator.guard.budget import affordable
 from orchestrator.journal.state import State, since
 from orchestrator.limits import Budget
-from orchestrator.situations import shared_by
+from orchestrator.terms import shared_by
 from orchestrator.types import Bill, DecidedBy, Decision, Goal
 
 
@@ -99,6 +99,6 @@ def limited(goal: Goal, state: State) -> bool:
 
 
 def _budgets(goal: Goal, state: State) -> list[tuple[str, Budget, str]]:
-    shared = [(one.account, one, one.whose) for one in shared_by(state, goal, None)]
+    shared = [(one.account, one, one.whose) for one in shared_by(state.rules, goal, None)]
     mine = [(goal.id, goal.budget, f"`{goal.id}`")] if goal.budget else []
     return [one for one in (*mine, *shared) if one[1].tokens is not None]

@@ -5,7 +5,7 @@ these limits costs it a few attribute tests.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any, TypeAlias, cast
 
@@ -15,13 +15,12 @@ from msgspec.structs import replace
 from orchestrator.clock import seconds, utc
 from orchestrator.errors import EvaluationError, ExpressionError
 from orchestrator.expressions import compile_expression, event_variables
-from orchestrator.guard.globs import covers
-from orchestrator.guard.grants import asks_history
 from orchestrator.guard.repeat import likeness
-from orchestrator.journal.spending import DAY, KEPT_PAST, known, radius
+from orchestrator.journal.spending import DAY, KEPT_PAST, known
 from orchestrator.journal.state import ALL, State, since, times_since
 from orchestrator.limits import Cooldown, SharedBudget
 from orchestrator.orient.enrich import Lets, Read
+from orchestrator.terms import Terms
 from orchestrator.types import (
     Action,
     Blast,
@@ -29,7 +28,6 @@ from orchestrator.types import (
     Cooling,
     Event,
     Goal,
-    GoalVersion,
     Json,
     Reach,
     Situation,
@@ -56,13 +54,13 @@ class Asking(Struct, frozen=True):
     now: float
     granted: Granted
 
-    def value(self, text: str) -> str:
-        """What CEL over `args` and `event` gives, as a text that stands for it.
+    def value(self, text: str, read: Mapping[str, Json]) -> str:
+        """What CEL over `args` and `event` gives, as a text that stands for it; `read`: the event as CEL reads it.
 
         Raises:
             ExpressionError, EvaluationError: it gives nothing, or too much.
         """
-        given = {"args": self.action.arguments, **event_variables(self.event)}
+        given = {"args": self.action.arguments, **read}
         value = canonical(compile_expression(text, _READS).value(given)).decode()
         if len(value) > _LONGEST:
             raise EvaluationError(f"`{text}` gives a text of {len(value)} characters; a key has at most {_LONGEST}")
@@ -76,37 +74,39 @@ class Asking(Struct, frozen=True):
 
 def situate(
     asking: Asking,
-    version: GoalVersion,
+    terms: Terms,
     *,
     usd: float,
+    read: Mapping[str, Json],
     counted: Sequence[float | str | None] = (),
     approved_by: str | None = None,
+    **known_: Any,
 ) -> Situation:
     """The situation of one action.
 
     Args:
         asking: the action.
-        version: the goal whose leave counts.
+        terms: those of the goal version whose leave counts.
         usd: what the action costs, as declared.
+        read: the event as CEL reads it; nothing, where no limit reads it.
         counted: what the calls of the goal's blast radius gave, or why they gave nothing.
         approved_by: who approved exactly this action.
+        known_: fields of the situation that are known already.
     """
     state, goal, now = asking.state, asking.goal, asking.now
     reserved = [one.usd for one in asking.own] if asking.granted else ()
-    plain = state.situation(version, asking.event, now=now, usd=usd, reserved=reserved, approved_by=approved_by)
-    found: dict[str, Any] = {}
+    plain = state.situation(terms.version, asking.event, now=now, usd=usd, reserved=reserved, approved_by=approved_by)
+    found = known_
     if state.stopped and (stop := state.stop(goal.id)):
         found["stopped"] = (goal.id if goal.id in state.stopped else ALL, stop.by)
-    if state.rules.budgets or (goal.budget and goal.budget.sum):
-        found |= _spent(asking)
+    if terms.shared or terms.sums:
+        found |= _spent(asking, terms)
     if state.rules.repeat is not None:
         found |= _repeated(asking, now - seconds(state.rules.repeat.within))
     if goal.cooldown is not None:
-        found["cooling"] = _cooling(asking, goal.cooldown)
-    if goal.blast:
-        found["reach"] = tuple(_reaches(asking, counted))
-    if goal.may and asks_history(goal):
-        found["history"] = len(history(asking))
+        found["cooling"] = _cooling(asking, goal.cooldown, read)
+    if terms.blasts:
+        found["reach"] = tuple([_reach_of(asking, blast, counted, read) for blast in terms.blasts])
     return replace(plain, **found) if found else plain
 
 
@@ -139,48 +139,41 @@ def history(asking: Asking) -> tuple[dict[str, Json], ...]:
     return tuple([*newest, *before][:KEPT_PAST])
 
 
-def shared_by(state: State, goal: Goal, tool: str | None) -> list[SharedBudget]:
-    """The shared budgets that count a call of a tool for a goal; None for a question to a model."""
-    return [
-        budget
-        for budget in state.rules.budgets
-        if covers(budget.goal, goal.id)
-        and (budget.owner == "*" or covers(budget.owner, goal.owner))
-        and (budget.tool == "*" if tool is None else covers(budget.tool, tool))
-    ]
-
-
 def _past(tool: str, args: dict[str, Json], subject: str | None, at: float, status: str) -> dict[str, Json]:
     return {"tool": tool, "args": args, "subject": subject, "at": utc(at), "status": status}
 
 
-def _spent(asking: Asking) -> dict[str, Any]:
+def _spent(asking: Asking, terms: Terms) -> dict[str, Any]:
     state, goal, given = asking.state, asking.goal, asking.action.arguments
-    shared = shared_by(state, goal, asking.action.tool)
-    own = goal.budget.sum if goal.budget else {}
-    names = sorted({name for name in (*own, *(name for one in shared for name in one.sum)) if name in given})
-    found: dict[str, Any] = {"amounts": {name: _amount(given[name]) for name in names}}
-    if own and goal.budget:
-        found["sums_spent"] = _sums(state, goal.id, own, asking.now - seconds(goal.budget.per), asking.own)
-    found["shared"] = tuple([_shared(asking, budget) for budget in shared])
-    return found
+    amounts = {name: _amount(given[name]) for name in terms.sums if name in given}
+    shared = [_shared(asking, budget, account) for budget, account in terms.shared]
+    if goal.budget is None or not goal.budget.sum:
+        return {"amounts": amounts, "shared": tuple(shared)}
+    own = asking.own if asking.granted else ()
+    spent = _sums(state, goal.id, goal.budget.sum, asking.now - seconds(goal.budget.per), own)
+    return {"amounts": amounts, "sums_spent": spent, "shared": tuple(shared)}
 
 
-def _shared(asking: Asking, budget: SharedBudget) -> Spent:
-    state, name, start = asking.state, budget.account, asking.now - seconds(budget.per)
+def _shared(asking: Asking, budget: SharedBudget, name: str) -> Spent:
+    """What was spent of a shared budget, of the kinds that it limits."""
+    state, start = asking.state, asking.now - seconds(budget.per)
     present = [one for _, one in asking.granted if any(other.budget.account == name for other in one.shared)]
-    actions = times_since(state.spent.get(name, ()), start) + len(present)
-    usd = round(since(state.paid.get(name, ()), start) + sum([one.usd for one in present]), 9)
-    return Spent(budget, actions, usd, _sums(state, name, budget.sum, start, present))
+    actions, usd = 0, 0.0
+    if budget.actions is not None:
+        actions = times_since(state.spent.get(name, ()), start) + len(present)
+    if budget.usd is not None:
+        usd = round(since(state.paid.get(name, ()), start) + sum([one.usd for one in present]), 9)
+    return Spent(budget, actions, usd, _sums(state, name, budget.sum, start, present) if budget.sum else {})
 
 
 def _sums(
     state: State, account: str, names: Mapping[str, float], start: float, present: Sequence[Situation]
 ) -> dict[str, float]:
     before, now = state.sums.get(account, {}), [known(one.amounts) for one in present]
-    return {
-        name: round(since(before.get(name, ()), start) + sum([one.get(name, 0.0) for one in now]), 9) for name in names
-    }
+    spent = {name: since(before.get(name, ()), start) for name in names}
+    if not now:
+        return spent
+    return {name: round(sum_ + sum([one.get(name, 0.0) for one in now]), 9) for name, sum_ in spent.items()}
 
 
 def _amount(value: Json) -> float | None:
@@ -197,13 +190,13 @@ def _repeated(asking: Asking, start: float) -> dict[str, Any]:
     return {"repeat": alike, "repeated": before + sum([one.repeat == alike for _, one in asking.granted])}
 
 
-def _cooling(asking: Asking, cooldown: Cooldown) -> Cooling:
+def _cooling(asking: Asking, cooldown: Cooldown, read: Mapping[str, Json]) -> Cooling:
     pause, cooled = seconds(cooldown.pause), asking.state.cooled
     try:
-        key = asking.value(cooldown.key)
+        key = asking.value(cooldown.key, read)
     except (EvaluationError, ExpressionError) as error:
         return Cooling("", pause, error=str(error))
-    if any(one.cooling is not None and one.cooling.key == key for one in asking.own):
+    if asking.granted and any(one.cooling is not None and one.cooling.key == key for one in asking.own):
         return Cooling(key, pause, last=asking.now)
     last = cooled.get(f"{asking.goal.id}\n{key}")
     if last is None and len(cooled) >= MOST_KEYS:
@@ -211,27 +204,39 @@ def _cooling(asking: Asking, cooldown: Cooldown) -> Cooling:
     return Cooling(key, pause, last=last[0] if last else None)
 
 
-def _reaches(asking: Asking, counted: Sequence[float | str | None]) -> Iterator[Reach]:
-    for number, blast in enumerate(asking.goal.blast):
-        if not covers(blast.tool, asking.action.tool):
-            continue
-        plain = Reach(tool=blast.tool, each=blast.each, per=seconds(blast.per))
-        try:
-            told = counted[number] if number < len(counted) else None
-            yield _reach(asking, replace(plain, value=asking.value(blast.each), most=_most(blast, told)))
-        except (EvaluationError, ExpressionError) as error:
-            yield replace(plain, error=str(error))
+def _reach_of(
+    asking: Asking,
+    place: tuple[int, Blast, str],
+    counted: Sequence[float | str | None],
+    read: Mapping[str, Json],
+) -> Reach:
+    number, blast, name = place
+    per = seconds(blast.per)
+    try:
+        value = asking.value(blast.each, read)
+        most = _most(blast, counted[number] if number < len(counted) else None)
+    except (EvaluationError, ExpressionError) as error:
+        return Reach(tool=blast.tool, each=blast.each, per=per, error=str(error))
+    reached, known_ = _reached(asking, blast, asking.state.reached.get(name, {}), value, asking.now - per)
+    return Reach(tool=blast.tool, each=blast.each, value=value, per=per, reached=reached, known=known_, most=most)
 
 
-def _reach(asking: Asking, asked: Reach) -> Reach:
-    values = asking.state.reached.get(radius(asking.goal.id, asked.tool, asked.each), {})
-    start = asking.now - asked.per
-    gone = sum(1 for _ in takewhile(lambda one: one[0] <= start, values.values()))
-    place = (asked.tool, asked.each)
+def _reached(
+    asking: Asking, blast: Blast, values: Mapping[str, tuple[float, float]], value: str, start: float
+) -> tuple[int, bool]:
+    """How many values were reached after a time, and whether this one is among them."""
+    gone = 0
+    for at, _ in values.values():  # the oldest stand first
+        if at > start:
+            break
+        gone += 1
+    known_ = value in values and values[value][0] > start
+    if not asking.granted:
+        return len(values) - gone, known_
+    place = (blast.tool, blast.each)
     present = {one.value for past in asking.own for one in past.reach if (one.tool, one.each) == place}
-    new = [value for value in present if value not in values or values[value][0] <= start]
-    known_ = asked.value in present or (asked.value in values and values[asked.value][0] > start)
-    return replace(asked, reached=len(values) - gone + len(new), known=known_)
+    new = [one for one in present if one not in values or values[one][0] <= start]
+    return len(values) - gone + len(new), known_ or value in present
 
 
 def _most(blast: Blast, counted: float | str | None) -> int:

@@ -166,6 +166,17 @@ def test_comparing_without_cel_changes_no_answer(place: str) -> None:
                 assert answer(condition, given) == answer(unpruned(condition), given), (text, one)
 
 
+def test_comparing_fields_and_lists_without_cel_changes_no_answer() -> None:
+    lists = ["['a', '']", "[1, 0.0, -1]", "[true]", "['a', 1]", "[]", "['a\\u0000b']", "['\\u00e9', 'a']", "[[1]]"]
+    texts = [f"event.data.a {sign} {other}" for sign in SIGNS for other in ("risk", "event.data.gone", "event.data.a")]
+    texts += [f"event.data.a in {one}" for one in lists] + ["event.data.gone in ['a']", "'a' in event.data.a"]
+    for text in texts:
+        condition = compile_condition(text, BOTH)
+        for one, other in product(VALUES, VALUES):
+            given = variables({"a": one}, risk=other)
+            assert answer(condition, given) == answer(unpruned(condition), given), (text, one, other)
+
+
 COMPARED = st.builds(
     "{} {} {}".format, st.sampled_from(["event.data.a", "risk"]), st.sampled_from(SIGNS), st.sampled_from(CONSTANTS)
 )
@@ -186,6 +197,23 @@ PATHS = PLACES.filter(lambda place: place.replace(".", "").isalpha())
 def test_a_plain_path_has_the_value_that_cel_gives_it(text: str, data: Json, risk: Json) -> None:
     given = variables(data, risk=risk)
     assert value(text, given) == value(f"({text})", given)
+
+
+@given(
+    pieces=st.lists(
+        PATHS.filter(lambda place: place != "event.time") | st.sampled_from(["'a'", "''", "'\u00e9'", "'a\\u0000b'"]),
+        min_size=2,
+        max_size=4,
+    ),
+    data=JSON,
+    risk=JSON,
+    a=TEXTS,
+)
+def test_joining_texts_without_cel_changes_no_value(pieces: list[str], data: Json, risk: Json, a: str) -> None:
+    text = " + ".join(pieces)
+    for one in (data, {"a": a, "b": a}):
+        given = variables(one, risk=risk)
+        assert value(text, given) == value(f"[{text}][0]", given)
 
 
 def value(text: str, given: Mapping[str, Json]) -> str:

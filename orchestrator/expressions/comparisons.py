@@ -1,4 +1,6 @@
-"""Conditions that only compare fields with constants, joined by `&&`, asked without the CEL library: most `when`s.
+"""Conditions that only compare fields, joined by `&&`, asked without the CEL library: most `when`s.
+
+A field is compared with a constant or a list of them, or a number with another field.
 
 CEL is the meaning. Where a field is missing, or a value is not of the constant's kind, it has the word.
 """
@@ -13,8 +15,11 @@ from orchestrator.expressions.syntax import Kind, constant_text, every, fields, 
 from orchestrator.expressions.values import EXACT
 from orchestrator.types import Json
 
-Comparison: TypeAlias = tuple[Path, type[float] | type[str] | type[bool], Callable[[Json, Json], bool], Json]
-"""Where the value stands, of what kind it is to be, and how it compares with the constant that follows."""
+Comparison: TypeAlias = tuple[Path, type[Json], Callable[[Json, Json], bool], Json]
+"""Where the value stands, of what kind it is to be, and how it compares with the constant that follows.
+
+The kind `tuple` stands for two numbers: what follows is the path of the other.
+"""
 
 _ORDER: dict[str, Callable[[Json, Json], bool]] = {
     "_<_": operator.lt,
@@ -46,11 +51,28 @@ def verdict(comparisons: tuple[Comparison, ...], variables: Mapping[str, Json]) 
         except (LookupError, TypeError):
             return None
         given: type[Json] = value.__class__
-        if given is not kind and (given is not int or kind is not float or not -EXACT <= value <= EXACT):
-            return None
+        if given is not kind:
+            if kind is tuple:
+                constant, kind = _number_at(constant, variables), float  # noqa: PLW2901  as if it stood there
+            if constant is None or (given is not kind and not (kind is float and _exact(value))):
+                return None
         if not compare(value, constant):
             return False
     return True
+
+
+def _number_at(path: Path, variables: Mapping[str, Json]) -> float | None:
+    value: Json = variables
+    try:
+        for name in path:
+            value = value[name]
+    except (LookupError, TypeError):
+        return None
+    return value if value.__class__ is float or _exact(value) else None
+
+
+def _exact(value: Json) -> bool:
+    return value.__class__ is int and -EXACT <= value <= EXACT
 
 
 def _conjuncts(node: bytes) -> Iterator[Comparison | None]:
@@ -63,16 +85,33 @@ def _conjuncts(node: bytes) -> Iterator[Comparison | None]:
 
 
 def _comparison(name: str, arguments: list[bytes]) -> Comparison | None:
+    if name == "@in":
+        return _listed(*arguments)
     if name not in _TURNED:
         return None
     left, right = arguments
     if (path := path_of(left)) is None:
         name, path, right = _TURNED[name], path_of(right), left
     constant = constant_of(right)
+    if path is not None and constant is None and (other := path_of(right)) is not None:
+        return path, tuple, (_EQUAL | _ORDER)[name], other
     if path is None or constant is None:
         return None
     compare = (_EQUAL | _ORDER if isinstance(constant, float) else _EQUAL).get(name)
     return None if compare is None else (path, type(constant), compare, constant)
+
+
+def _listed(value: bytes, listed: bytes) -> Comparison | None:
+    path = path_of(value)
+    elements = [constant_of(one) for found in every(listed, Kind.LIST) for one in every(found, 1)]
+    kinds = {type(one) for one in elements}
+    if path is None or len(kinds) != 1 or None in elements:
+        return None
+    return path, kinds.pop(), _among, frozenset(elements)
+
+
+def _among(value: Json, constants: frozenset[Json]) -> bool:
+    return value in constants
 
 
 def call_of(node: bytes) -> tuple[str, list[bytes]]:

@@ -9,6 +9,7 @@ from orchestrator.errors import EvaluationError, ExpressionError
 from orchestrator.expressions.cel import RAISED, Program, environment
 from orchestrator.expressions.comparisons import Comparison, comparisons_of, verdict
 from orchestrator.expressions.complaints import refusal, shortened, why_not
+from orchestrator.expressions.joins import Pieces, pieces_of, texts_of
 from orchestrator.expressions.reads import ELEMENT, TIME, Path, reads_of
 from orchestrator.expressions.values import DEEPEST, Tree, from_cel, take, to_cel
 from orchestrator.types import Event, Json
@@ -28,9 +29,12 @@ class Expression:
         reads: the paths it reads, such as `("event", "data", "amount")`; a dynamic index ends a path.
         fields: the same, going on through lists: `("event", "data", "items", "[]", "price")`.
         tested: those of `fields` it asks for with `has()`.
+        pieces: what it joins to a text, where it does nothing else.
     """
 
-    __slots__ = ("_comparisons", "_path", "_times", "_tree", "fields", "kind", "program", "reads", "tested", "text")
+    __slots__ = (
+        "_comparisons", "_path", "_times", "_tree", "fields", "kind", "pieces", "program", "reads", "tested", "text",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -40,9 +44,11 @@ class Expression:
         fields: frozenset[Path],
         tested: frozenset[Path] = frozenset(),
         comparisons: tuple[Comparison, ...] = (),
+        pieces: Pieces = (),
     ) -> None:
         """Made by `compile_expression`."""
         self.text, self.program, self.fields, self.tested = (text, program, fields, tested)
+        self.pieces = pieces
         self._comparisons = comparisons
         self.kind = str(program.return_type().name())
         self.reads = frozenset(_up_to_element(path) for path in fields)
@@ -60,9 +66,13 @@ class Expression:
             try:
                 for name in self._path:
                     found = found[name]
+                if found.__class__ is str and found.isascii() and "\0" not in found:
+                    return found
                 return from_cel(to_cel(found))
             except (EvaluationError, LookupError, TypeError):
                 pass  # there is no such place, or no such value: CEL has the words for it
+        elif self.pieces and (texts := texts_of(self.pieces, variables)) is not None:
+            return "".join(texts)
         return self._evaluate(variables, from_cel)
 
     def holds(self, variables: Mapping[str, Json]) -> bool:
@@ -107,10 +117,10 @@ def compile_expression(text: str, variables: tuple[str, ...]) -> Expression:
         raise ExpressionError(refusal(text, str(error), variables)) from error
     try:
         serialised = program.serialize()
-        reads, comparisons = reads_of(serialised), comparisons_of(serialised)
+        reads, comparisons, pieces = reads_of(serialised), comparisons_of(serialised), pieces_of(serialised)
     except (ValueError, LookupError, StopIteration):  # a newer library, another tree: slower, and still right
         return Expression(text, program, fields=frozenset({*((name,) for name in variables), TIME}))
-    return Expression(text, program, fields=reads.paths, tested=reads.tested, comparisons=comparisons)
+    return Expression(text, program, fields=reads.paths, tested=reads.tested, comparisons=comparisons, pieces=pieces)
 
 
 def compile_condition(text: str, variables: tuple[str, ...]) -> Expression:
@@ -132,11 +142,20 @@ def bind(args: Mapping[str, Json], variables: Mapping[str, Json]) -> dict[str, J
         ExpressionError, EvaluationError: as `compile_expression` and `Expression.value`.
     """
     names = tuple(sorted(variables))
+    return {name: bound(value, variables, names) for name, value in args.items()}
 
-    def read(text: str) -> Json:
-        return _compiled(text, names).value(variables)
 
-    return {name: _walk(value, read, DEEPEST - 1) for name, value in args.items()}
+def bound(written: Json, variables: Mapping[str, Json], names: tuple[str, ...]) -> Json:
+    """Fill one argument; `names` are those of the variables, sorted.
+
+    Raises:
+        ExpressionError, EvaluationError: as `bind`.
+    """
+    if written.__class__ is str:
+        if written[:1] != "=":
+            return written
+        return written[1:] if written[:2] == "==" else _compiled(written, names).value(variables)
+    return _walk(written, lambda text: _compiled(text, names).value(variables), DEEPEST - 1)
 
 
 def expressions_in(args: Json) -> list[str]:

@@ -8,7 +8,7 @@ call nothing.
 from collections.abc import Iterable
 
 from orchestrator.errors import EvaluationError, ExpressionError
-from orchestrator.expressions import compile_expression, event_variables
+from orchestrator.expressions import compile_expression
 from orchestrator.guard.globs import covers
 from orchestrator.guard.policy import Case
 from orchestrator.types import Goal, May, Refusal, Tool, canonical
@@ -58,8 +58,7 @@ def unmet(entry: May, case: Case) -> str | None:
     """Why an entry's `when` does not hold for an action; None where it does."""
     if entry.when is None:
         return None
-    goal = {"id": case.goal.goal.id, "text": case.goal.goal.text}
-    given = {"args": case.action.arguments, "goal": goal, "history": case.history, **event_variables(case.event)}
+    given = {"args": case.action.arguments, "history": case.history, **case.variables}
     if b"\\u0000" in canonical([case.action.arguments, case.event]):
         return f"`{entry.when}` is not asked of a text with NUL in it"  # the CEL library would cut the text there
     try:

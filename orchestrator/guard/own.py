@@ -66,6 +66,7 @@ def _copy(case: Case) -> Case:
         action=action,
         event=replace(case.event, data=data),
         decision=replace(case.decision, actions=actions, candidates=()),
+        read=None,
     )
 
 

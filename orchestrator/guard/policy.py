@@ -4,6 +4,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from orchestrator.expressions import event_variables
 from orchestrator.limits import Rules
 from orchestrator.types import Action, Decision, Event, GoalVersion, Json, Refusal, Situation
 
@@ -15,7 +16,7 @@ class Case(Struct, frozen=True):
 
     `let` is what the goal's `let`s gave in the turn.
     rules: what holds for every goal. history: the goal's granted actions of the last day, newest first, where its `may`
-    asks for them: `tool args subject at status`.
+    asks for them: `tool args subject at status`. read: the event as CEL reads it, where that was made already.
     """
 
     action: Action
@@ -26,6 +27,14 @@ class Case(Struct, frozen=True):
     let: dict[str, Json] = {}
     rules: Rules = _NONE
     history: tuple[dict[str, Json], ...] = ()
+    read: dict[str, Json] | None = None
+
+    @property
+    def variables(self) -> dict[str, Json]:
+        """`event` and `goal` as CEL reads them."""
+        goal = self.goal.goal
+        read = event_variables(self.event) if self.read is None else self.read
+        return {"goal": {"id": goal.id, "text": goal.text}, **read}
 
 
 class Policy(Protocol):

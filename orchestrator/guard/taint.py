@@ -9,7 +9,7 @@ the tool does not name.
 from collections.abc import Mapping
 
 from orchestrator.errors import EvaluationError, ExpressionError
-from orchestrator.expressions import bind, event_variables
+from orchestrator.expressions import bound
 from orchestrator.guard.globs import covers
 from orchestrator.guard.grants import WHEN, leave, unmet
 from orchestrator.guard.policy import Case
@@ -18,59 +18,56 @@ from orchestrator.types import Call, Json, May, Refusal, SinkKind, canonical
 
 _NOBODYS = Call("")
 """A step that no goal has: what an action is held against where it is none of its goal's."""
+_ALIKE = frozenset({str, int, float})
+"""Kinds of which equal values that are not empty have the same canonical JSON; 0.0 and -0.0 have not."""
+_NOT_LED = (
+    "its value is neither what the goal's `do` gives, nor one of the literals "
+    "that a `when` in `may` compares `args.{}` with"
+)
 
 
 def taint(case: Case) -> Refusal | None:
     """Refuse an action with a value in a sink that its goal's owner did not let in."""
     if not case.situation.sinks and case.decision.decided_by == "compiled":
         return None
-    variables = _variables(case)
+    variables = {**case.let, **case.variables}
+    names = tuple(sorted(variables))
     steps = [call for call in case.goal.goal.do if call.tool == case.action.tool]
     refusal: Refusal | None = None
     for step in steps or [_NOBODYS]:
-        refusal = _against(step, case, variables)
+        refusal = _against(step, case, variables, names)
         if refusal is None:
             return None
     return refusal
 
 
-def _against(step: Call, case: Case, variables: Mapping[str, Json]) -> Refusal | None:
+def _against(step: Call, case: Case, variables: Mapping[str, Json], names: tuple[str, ...]) -> Refusal | None:
     """Why the action may not be called, if it is to be this step; values of two steps are not mixed."""
     sinks = case.situation.sinks or {}
     for argument, value in case.action.arguments.items():
         kind = sinks.get(argument)
         if kind is None and argument not in case.situation.unnamed:
             continue
-        led = _is_owners(step, argument, value, variables)
+        led = argument in step.args and _is_owners(step.args[argument], value, variables, names)
         if kind is None:
             reason = None if led else f"`{case.action.tool}` names no such argument"
         else:
-            reason = _barred(kind, argument, step if led else None, case, variables)
+            reason = misshapen(kind, value, step.args[argument], variables) if led else _NOT_LED.format(argument)
+            if reason is not None and _pinned(argument, value, case):
+                reason = literal(kind, value)
         if reason is not None:
             return _refusal(case, argument, kind, reason)
     return None
 
 
-def _barred(kind: SinkKind, argument: str, step: Call | None, case: Case, variables: Mapping[str, Json]) -> str | None:
-    value = case.action.arguments[argument]
-    reason = (
-        "its value is neither what the goal's `do` gives, nor one of the literals "
-        f"that a `when` in `may` compares `args.{argument}` with"
-    )
-    if step is not None:
-        reason = misshapen(kind, value, step.args[argument], variables)
-        if reason is None:
-            return None
-    return literal(kind, value) if _pinned(argument, value, case) else reason
-
-
-def _is_owners(step: Call, argument: str, value: Json, variables: Mapping[str, Json]) -> bool:
-    if argument not in step.args:
-        return False
+def _is_owners(written: Json, value: Json, variables: Mapping[str, Json], names: tuple[str, ...]) -> bool:
     try:
-        own = bind({argument: step.args[argument]}, variables)[argument]
+        own = bound(written, variables, names)
     except (EvaluationError, ExpressionError):
         return False
+    kind: type[Json] = own.__class__
+    if kind is value.__class__ and kind in _ALIKE and own and own == value:
+        return True
     return canonical(own) == canonical(value)
 
 
@@ -83,11 +80,6 @@ def _pinned(argument: str, value: Json, case: Case) -> bool:
         and unmet(entry, case) is None
         for entry in leave(case.goal.goal)
     )
-
-
-def _variables(case: Case) -> dict[str, Json]:
-    goal = case.goal.goal
-    return {**case.let, "goal": {"id": goal.id, "text": goal.text}, **event_variables(case.event)}
 
 
 def _refusal(case: Case, argument: str, kind: SinkKind | None, reason: str) -> Refusal:

@@ -46,11 +46,12 @@ _Piece: TypeAlias = str | Path | None
 
 
 class _Open(Struct, frozen=True):
-    """A part in the making, of these pieces; `known` says that their texts are."""
+    """A part in the making, of these pieces; `known` says that their texts are. `made`: it, where all of them stand."""
 
     source: From
     pieces: tuple[_Piece, ...]
     known: bool
+    made: Part | None = None
 
 
 def ways(written: Json, value: str, variables: Mapping[str, Json]) -> tuple[Way, ...]:
@@ -67,7 +68,7 @@ def ways(written: Json, value: str, variables: Mapping[str, Json]) -> tuple[Way,
         return ((Part(value, "owner"),),)
     names = tuple(sorted(variables))
     found = [_filled(parts, value, variables) for parts in _written(written[1:].strip(), names)]
-    return tuple(way for way in found if way is not None) or ((Part(value, "computed"),),)
+    return tuple([way for way in found if way is not None]) or ((Part(value, "computed"),),)
 
 
 @lru_cache(maxsize=4096)
@@ -102,7 +103,9 @@ def _parted(pieces: tuple[_Piece, ...]) -> Iterator[_Open]:
     for tainted, group in groupby(whole, key=_is_tainted):
         run = tuple(group)
         source: From = "owner" if not tainted else "read" if len(run) == 1 and run[0] is not None else "computed"
-        yield _Open(source, run, known=None not in run)
+        standing = [piece for piece in run if isinstance(piece, str)]
+        made = Part("".join(standing), source) if len(standing) == len(run) else None
+        yield _Open(source, run, known=None not in run, made=made)
 
 
 def _is_tainted(piece: _Piece) -> bool:
@@ -111,26 +114,28 @@ def _is_tainted(piece: _Piece) -> bool:
 
 def _filled(parts: tuple[_Open, ...], value: str, variables: Mapping[str, Json]) -> Way | None:
     """The parts with their texts, if they come to the value."""
-    texts: list[str] = []
+    way: list[Part] = []
     gap: int | None = None
     for place, part in enumerate(parts):
+        if part.made is not None:
+            way.append(part.made)
+            continue
         if not part.known:
             gap = place
-            texts.append("")
+            way.append(Part("", part.source))
             continue
-        read = [_text(piece, variables) for piece in part.pieces]
-        known = [text for text in read if text is not None]
-        if len(known) < len(read):
-            return None
-        texts.append("".join(known))
+        text = ""
+        for piece in part.pieces:
+            if (read := _text(piece, variables)) is None:
+                return None
+            text += read
+        way.append(Part(text, part.source))
     if gap is not None:
-        start, end = "".join(texts[:gap]), "".join(texts[gap:])
+        start, end = "".join([part.text for part in way[:gap]]), "".join([part.text for part in way[gap:]])
         if len(start) + len(end) > len(value):
             return None
-        texts[gap] = value[len(start) : len(value) - len(end)]
-    if "".join(texts) != value:
-        return None
-    return tuple([Part(text, part.source) for text, part in zip(texts, parts, strict=True)])
+        way[gap] = Part(value[len(start) : len(value) - len(end)], parts[gap].source)
+    return tuple(way) if "".join([part.text for part in way]) == value else None
 
 
 def _text(piece: _Piece, variables: Mapping[str, Json]) -> str | None:
@@ -140,6 +145,8 @@ def _text(piece: _Piece, variables: Mapping[str, Json]) -> str | None:
     try:
         for name in piece:
             found = found[name]
+        if found.__class__ is str and found.isascii() and "\0" not in found:
+            return found
         found = to_cel(found)
     except (EvaluationError, LookupError, TypeError):
         return None

@@ -29,8 +29,10 @@ def misshapen(kind: SinkKind, value: Json, written: Json, variables: Mapping[str
         return "it is to be one text"
     if kind == "recipient":
         return recipient(value)
-    found = (_of_joined(kind, value, way) for way in ways(written, value, variables))
-    return next((reason for reason in found if reason is not None), None)
+    for way in ways(written, value, variables):
+        if (reason := _of_joined(kind, value, way)) is not None:
+            return reason
+    return None
 
 
 def literal(kind: SinkKind, value: Json) -> str | None:
