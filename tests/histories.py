@@ -25,7 +25,8 @@ POOR = Call("t.note", {"text": "poor"})
 SAY = Call("t.note", {"text": "='It was ' + event.subject"})
 LARGE = goal("large", when=f"{AMOUNT} > 80.0", rate=Rate(400, per="1h"))
 ID = {"id": "=event.id"}
-STEADY = ("large", "costly", "risky", "eager")
+_LARGE = {"amount": 99, "region": "north", "id": "large"}
+STEADY = ("large", "costly", "risky", "eager", "told", "refused")
 """Goals that nobody changes meanwhile."""
 GOALS = (
     LARGE,
@@ -160,8 +161,13 @@ class People:
 
     async def _pause_at_once(self, name: str) -> None:
         """Orders whose goal is paused before any of them can have its turn."""
-        version, one, _ = self._versions["plan"]
+        known, one, _ = self._versions["plan"]
+        version = known + 1
+        await set_goals(self._journal, one, version=version, at=self._clock.now())  # it may rest, or be gone
         orders = [self._event(f"{name}-{number}") for number in range(40)]
+        orders += [
+            replace(self._event(f"{name}-large-{number}"), type="shop.order", data=_LARGE) for number in range(5)
+        ]
         paused = own.goal_changed(
             own.GOAL_PAUSED,
             GoalVersion(goal=one, version=version, home="journal"),
