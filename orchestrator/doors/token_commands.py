@@ -1,0 +1,84 @@
+"""`mdl token …`: who may do what over HTTP. At this command line nobody needs one."""
+
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.doors.app import DEFAULT, AsJson, Config, run, tokens
+
+Name = Annotated[str, typer.Argument(help="The token's name.")]
+
+
+@tokens.command()
+def create(
+    name: Name,
+    config: Config = DEFAULT,
+    *,
+    role: Annotated[list[str] | None, typer.Option(help="observe, steer, approve or read; may be repeated.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="The only source events may carry, and the only hook.")
+    ] = None,
+    owner: Annotated[list[str] | None, typer.Option(help="Whose goals it may steer, approve and read.")] = None,
+    person: Annotated[str | None, typer.Option(help="Who holds it; needed to steer and to approve.")] = None,
+    expires: Annotated[str | None, typer.Option(help="How long it is good for, such as 30d.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Make a token and show it, this once. From the first one on, HTTP asks for a token."""
+    from orchestrator.doors import show
+    from orchestrator.doors.sessions import session
+    from orchestrator.tokens import Wanted
+
+    wanted = Wanted(
+        name=name, roles=role or (), sources=source or (), owners=owner or (), person=person, expires=expires
+    )
+
+    async def work() -> None:
+        async with session(config, write=True) as here:
+            token, text = await here.control.tokens.create(wanted)
+        if json:
+            show.as_json({"name": token.name, "token": text, "expires": token.expires})
+            return
+        show.console.print(f"Token {token.name} is made. Keep it: it is shown this once, and only its hash is stored.")
+        print(text)
+
+    run(work)
+
+
+@tokens.command("list")
+def list_(config: Config = DEFAULT, *, json: AsJson = False) -> None:
+    """List the tokens: what each may do, for whom, and until when."""
+    from orchestrator.clock import SystemClock, utc
+    from orchestrator.doors import show
+    from orchestrator.doors.sessions import session
+
+    async def work() -> None:
+        async with session(config) as here:
+            found = here.control.tokens.known()
+        if json:
+            show.as_json(found)
+            return
+        now = SystemClock().now()
+
+        def line(one: Any) -> list[Any]:
+            ended = "revoked" if one.revoked else "" if one.holds(now) else "expired"
+            until = ended or ("it is revoked" if one.expires is None else f"{utc(one.expires):%Y-%m-%d %H:%M:%S}")
+            return [one.name, " ".join(one.roles), " ".join(one.sources), " ".join(one.owners), one.person, until]
+
+        columns = ("token", "may", "sources", "owners", "person", "good until (UTC)")
+        show.table(columns, [line(one) for one in found], empty="There are no tokens, so HTTP asks for none.")
+
+    run(work)
+
+
+@tokens.command()
+def revoke(name: Name, config: Config = DEFAULT) -> None:
+    """Take a token back, at once and for good."""
+    from orchestrator.doors import show
+    from orchestrator.doors.sessions import session
+
+    async def work() -> None:
+        async with session(config, write=True) as here:
+            token = await here.control.tokens.revoke(name)
+        show.console.print(f"Token {token.name} is revoked.")
+
+    run(work)
