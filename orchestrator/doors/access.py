@@ -20,7 +20,7 @@ from orchestrator.journal.access import Role, Token
 from orchestrator.journal.drafts import event_of
 from orchestrator.journal.journal import Journal
 from orchestrator.journal.state import State
-from orchestrator.types import Goal, Record
+from orchestrator.types import Goal, Json, Record
 
 _LONGEST = 200
 _BATCH = 1024
@@ -33,11 +33,16 @@ class Access:
         """Begin with the tokens a projection knows."""
         self._journal, self._clock = journal, clock
         self._after, self._tokens = state.position, dict(state.access)
+        self._used, self._turned_away = dict[str, float](), 0
 
     @property
     def asked(self) -> bool:
         """Whether HTTP asks for a token: from the first that was ever made, also when none is good any more."""
         return bool(self._tokens)
+
+    def told(self) -> dict[str, Json]:
+        """What a status tells: when each token was last used (epoch seconds), and requests without a good one."""
+        return {"asked": self.asked, "used": dict(self._used), "turned_away": self._turned_away}
 
     @asynccontextmanager
     async def at_work(self) -> AsyncGenerator[None]:
@@ -64,10 +69,11 @@ class Access:
         if not self.asked:
             return Caller(self)
         given = [value for name, value in headers if name == b"authorization"]
-        if not given:
-            raise nobody()
-        if len(given) > 1 or (token := self._found(given[0])) is None:
-            raise _ended()
+        token = self._found(given[0]) if len(given) == 1 else None
+        if token is None:
+            self._turned_away += 1
+            raise _ended() if given else nobody()
+        self._used[token.name] = self._clock.now()
         return Caller(self, token)
 
     def good(self, token: Token) -> bool:
@@ -121,8 +127,8 @@ class Caller:
 
     @property
     def person(self) -> str | None:
-        """Who holds the token, or the token's name where that is a program; None without one."""
-        return None if self._token is None else self._token.person or f"token {self._token.name}"
+        """Who holds the token; None where nobody says so."""
+        return (self._token.person or None) if self._token is not None else None
 
     @property
     def owners(self) -> tuple[str, ...]:
@@ -146,8 +152,8 @@ class Caller:
         """
         self.stand()
         if not self.has(*roles):
-            scope = " ".join(roles)
-            raise AccessError(f"this token has not the role that this takes: {scope.replace(' ', ' or ')}", scope=scope)
+            wanted = " or ".join(f"`{role}`" for role in roles)
+            raise AccessError(f"this takes the role {wanted}, which this token has not", scope=" ".join(roles))
 
     def stand(self) -> None:
         """Demand that it may still ask at all.

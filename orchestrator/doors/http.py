@@ -10,8 +10,9 @@ import uvicorn
 from mcp.server import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -70,8 +71,14 @@ def application(
     told = [Route("/healthz", healthz), Route("/metrics", metrics(figures))]
     signed = {name for name, source in hooks.items() if source.signature}
     behind = guarded([*webhooks, *told, *door.routes, *api], access, signed=signed)
-    app = Starlette(routes=behind, lifespan=lifespan)
+    app = Starlette(routes=behind, lifespan=lifespan, exception_handlers={HTTPException: _no_such})
     return Gate(app, settings=settings)
+
+
+async def _no_such(_: Request, error: Exception) -> Response:
+    """The answer to a path or method that there is not."""
+    assert isinstance(error, HTTPException)  # noqa: S101  what Starlette calls it for
+    return Problem(error.status_code, f"{error.detail}; see README.md for what is served", headers=error.headers)
 
 
 @asynccontextmanager

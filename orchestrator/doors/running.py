@@ -60,6 +60,7 @@ class Running:
         self.url, self.troubles = "", dict[str, str | None]()
         self.notary = build.notary(settings, journal, clock=clock)
         self.stopping = asyncio.Event()
+        self.access = Access(journal, self.loop.state, clock=clock)
         self._clock, self._started = clock, monotonic()
 
     async def intake(self, events: Sequence[Event], *, position: str | None = None) -> Sequence[Record | None]:
@@ -102,6 +103,7 @@ class Running:
             "servers": [msgspec.to_builtins(one) for one in self.toolbox.servers()],
             "errors": {goal: f"{count} times: {text}" for (goal, text), count in self.stages.orienting.errors.items()},
             "checkpoint": self._checkpoint(),
+            "tokens": self.access.told(),
             "latency_ms": msgspec.to_builtins(found.latency_ms),
         }
 
@@ -222,8 +224,7 @@ async def _doors(live: Running, *, clock: Clock) -> AsyncGenerator[None]:
                     parts = Parts(live.settings, inner, clock=clock, tools=live.toolbox)
                     yield Session(live.settings, live.control, parts, live=live.status, clock=clock)
 
-            access = Access(live.journal, live.loop.state, clock=clock)
-            await stack.enter_async_context(access.at_work())
+            await stack.enter_async_context(live.access.at_work())
             app = application(
                 live.intake,
                 settings=live.settings.http,
@@ -232,7 +233,7 @@ async def _doors(live: Running, *, clock: Clock) -> AsyncGenerator[None]:
                 health=live.health,
                 figures=live.figures,
                 mcp=server(here, asking),
-                access=access,
+                access=live.access,
                 api=Api(here, live.settings.http).routes(),
             )
             live.url = await stack.enter_async_context(serving(app, live.settings.http))

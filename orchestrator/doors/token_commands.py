@@ -1,10 +1,13 @@
 """`mdl token …`: who may do what over HTTP. At this command line nobody needs one."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.doors.app import DEFAULT, AsJson, Config, run, tokens
+
+if TYPE_CHECKING:
+    from orchestrator.journal.access import Token
 
 Name = Annotated[str, typer.Argument(help="The token's name.")]
 
@@ -47,27 +50,34 @@ def create(
 @tokens.command("list")
 def list_(config: Config = DEFAULT, *, json: AsJson = False) -> None:
     """List the tokens: what each may do, for whom, and until when."""
-    from orchestrator.clock import SystemClock, utc
+    from orchestrator.clock import SystemClock
     from orchestrator.doors import show
     from orchestrator.doors.sessions import session
 
     async def work() -> None:
         async with session(config) as here:
-            found = here.control.tokens.known()
+            found, live = here.control.tokens.known(), (await here.status()).live or {}
         if json:
             show.as_json(found)
             return
-        now = SystemClock().now()
-
-        def line(one: Any) -> list[Any]:
-            ended = "revoked" if one.revoked else "" if one.holds(now) else "expired"
-            until = ended or ("it is revoked" if one.expires is None else f"{utc(one.expires):%Y-%m-%d %H:%M:%S}")
-            return [one.name, " ".join(one.roles), " ".join(one.sources), " ".join(one.owners), one.person, until]
-
-        columns = ("token", "may", "sources", "owners", "person", "good until (UTC)")
-        show.table(columns, [line(one) for one in found], empty="There are no tokens, so HTTP asks for none.")
+        now, used = SystemClock().now(), live.get("tokens", {}).get("used", {})
+        columns = ("token", "may", "sources", "owners", "person", "good until (UTC)", "last used (UTC)")
+        lines = [_line(one, now=now, used=used.get(one.name)) for one in found]
+        show.table(columns, lines, empty="There are no tokens, so HTTP asks for none.")
 
     run(work)
+
+
+def _line(token: "Token", *, now: float, used: float | None) -> list[Any]:
+    from orchestrator.clock import utc
+
+    def at(time: float) -> str:
+        return f"{utc(time):%Y-%m-%d %H:%M:%S}"
+
+    until = "no end" if token.expires is None else at(token.expires)
+    good = until if token.holds(now) else f"revoked {at(token.revoked)}" if token.revoked else f"expired {until}"
+    bounds = [" ".join(names) for names in (token.roles, token.sources, token.owners)]
+    return [token.name, *bounds, token.person, good, "" if used is None else at(used)]
 
 
 @tokens.command()
