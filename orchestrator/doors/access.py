@@ -85,10 +85,10 @@ class Access:
         scheme, _, text = header[:_LONGEST].decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not formed(text.strip(" ")):
             return None
-        sent = digest(text.strip(" "))
-        # All are compared, each in constant time. What is compared are digests, and nobody can aim at one.
-        fits = [token for token in self._tokens.values() if hmac.compare_digest(token.hash, sent)]
-        return next((token for token in fits if self.good(token)), None)
+        sent, now = digest(text.strip(" ")), self._clock.now()
+        # All that are good are compared, each in constant time. What is compared are digests: nobody can aim at one.
+        fits = [one for one in self._tokens.values() if one.holds(now) and hmac.compare_digest(one.hash, sent)]
+        return fits[0] if fits else None
 
     async def _follow(self) -> None:
         async for records in self._journal.subscribe(after=self._after):

@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from orchestrator.doors.access import asking
+from orchestrator.control import Control
+from orchestrator.doors.access import Caller, asking
 from orchestrator.doors.lines import record_json
 from orchestrator.doors.parts import explained, goal_rows, of_owners
 from orchestrator.doors.session import Session
@@ -126,9 +127,7 @@ class Api:
                 caller.must("steer")
                 if word in {"stop", "start"}:
                     caller.own(None if id_ == ALL else _goal_of(here, id_), id_)
-                    verb = control.rulebook.stop if word == "stop" else control.rulebook.start
-                    left = await verb(id_, by=caller.person)
-                    return {word: id_, "still_stopped": left} if left else {word: id_}
+                    return await _halt(control, word, id_, caller)
                 verb = control.pause if word == "pause" else control.resume
                 version = await verb(_steered(here, request).goal.id, by=caller.person)
             return {word: version.name}
@@ -184,6 +183,17 @@ def _problem(error: MDLError) -> Problem:
             return Problem(422, str(error))
         case _:
             return Problem(409, str(error))
+
+
+async def _halt(control: Control, word: str, id_: str, caller: Caller) -> Json:
+    if word == "stop":
+        await control.rulebook.stop(id_, by=caller.person)
+        return {word: id_}
+    if id_ not in control.state.stopped:  # said here, since the rulebook would name what else is stopped
+        raise MDLError(f"`{id_[:60]}` is not stopped")
+    left, goals = await control.rulebook.start(id_, by=caller.person), control.state.goals
+    told = [one for one in left if one == ALL or caller.reaches(goals[one].goal if one in goals else None)]
+    return {word: id_, "still_stopped": told}
 
 
 def _goal_of(here: Session, id_: str) -> Goal | None:

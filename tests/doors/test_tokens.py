@@ -142,6 +142,25 @@ async def test_every_tool_has_a_role_and_is_listed_and_called_with_it_alone(serv
     assert (await served.call("root", "approve"))["isError"]
 
 
+async def test_of_many_at_once_each_is_who_they_are(served: Served) -> None:
+    expected = {"rita": "read", "root": "steer", "free": "observe"}
+
+    async def listed(who: str) -> bool:
+        tools = (await served.chat(who, "tools/list"))["tools"]
+        return {TOOLS[tool["name"]] for tool in tools} == {expected[who]}
+
+    assert all(await asyncio.gather(*(listed(who) for who in [*expected] * 20)))
+
+
+async def test_a_connection_that_stays_open_is_who_the_request_says(served: Served) -> None:
+    async with caller(int(served.url.rpartition(":")[2])) as client:
+        answers = [
+            (await client.get("/v1/goals", headers={"authorization": f"Bearer {served.tokens[who]}"} if who else {}))
+            for who in ("rita", "desk", "rita", "", "rita")
+        ]
+    assert [answer.status_code for answer in answers] == [200, 403, 200, 401, 200]
+
+
 async def test_a_path_that_there_is_not_is_told_as_a_problem(served: Served) -> None:
     for method, path, status in (("GET", "/v1/nothing", 404), ("PATCH", "/v1/goals", 405)):
         answer = await served.ask(method, path, "rita")
@@ -252,7 +271,11 @@ async def test_who_stops_reaches_their_owners_goals_and_not_all(served: Served) 
         "start": "all",
         "still_stopped": ["asks"],
     }
-    assert (await served.ask("POST", "/v1/goals/asks/start", "bot")).status_code == 200
+    assert (await served.ask("POST", "/v1/goals/pays/stop", "root")).status_code == 200
+    answers = [await served.ask("POST", "/v1/goals/asks/start", "bot") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 409]
+    assert "pays" not in "".join(answer.text for answer in answers)
+    assert (await served.ask("POST", "/v1/goals/pays/start", "root")).json()["still_stopped"] == []
     assert {event.data["by"] for event in served.place.events("dev.mdl.goal.stopped")} == {"bot", "root"}
 
 
