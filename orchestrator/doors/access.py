@@ -20,7 +20,7 @@ from orchestrator.journal.access import Role, Token
 from orchestrator.journal.drafts import event_of
 from orchestrator.journal.journal import Journal
 from orchestrator.journal.state import State
-from orchestrator.types import Goal, Json, Record
+from orchestrator.types import OWN, Goal, Json, Record
 
 _LONGEST = 200
 _BATCH = 1024
@@ -205,8 +205,12 @@ class Caller:
         """The goal with its owner filled in, where the token is for goals of one alone.
 
         Raises:
-            AccessError: 403, it names no owner, or one whose goals the token does not reach.
+            AccessError: 403, it names no owner, or one whose goals the token does not reach; or it asks to be told what
+                the goals of all others do.
         """
+        if self.owners and any(type_.startswith(OWN) for type_ in goal.on):
+            text = f"`{OWN}*` tells what everybody's goals do, and this token is for those of {_named(self.owners)}"
+            raise AccessError(text, scope="steer")
         if not goal.owner and len(self.owners) == 1:
             return msgspec.structs.replace(goal, owner=self.owners[0])
         if not self.reaches(goal):

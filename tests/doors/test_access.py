@@ -198,6 +198,16 @@ async def test_a_token_without_owners_reaches_all_and_one_with_owners_theirs_alo
             bound.everything()
 
 
+@pytest.mark.parametrize("type_", ["dev.mdl.*", "dev.mdl.action.succeeded", "dev.mdl.[a]*"])
+async def test_who_steers_for_an_owner_is_not_told_what_others_goals_do(type_: str) -> None:
+    async with at_work() as desk:
+        told = Goal(id="g", text="t", owner="support", on=("shop.ticket", type_))
+        bound = desk.access.caller(await desk.token("bound", "steer", owners=("support",)))
+        with pytest.raises(AccessError, match="everybody's goals"):
+            bound.owned(told)
+        assert desk.access.caller(await desk.token("free", "steer")).owned(told) == told
+
+
 async def test_what_is_said_of_a_goal_that_is_not_theirs_is_what_is_said_of_one_that_is_not_there() -> None:
     async with at_work() as desk:
         bound = desk.access.caller(await desk.token("bound", "steer", owners=("support",)))
