@@ -26,6 +26,7 @@ from orchestrator.replay.found import Difference, Replayed, Stretch, Vendors
 from orchestrator.replay.replay import Replay
 from orchestrator.replay.stretch import place
 from orchestrator.rulebook import Rulebook
+from orchestrator.tokens import Tokens
 from orchestrator.types import Event, Goal, GoalVersion, Record, canonical
 
 EMITTED = "mdl:emit"
@@ -37,7 +38,7 @@ _PULLED = ("mdl:", "sqlite:", "timer:", "jsonl:")
 class Control:
     """Acts on one journal for one person.
 
-    `rulebook` holds what is for all goals: the kill switch, and the rules of `[policy]`.
+    `rulebook` holds what is for all goals: the kill switch, and the rules of `[policy]`. `tokens` are for HTTP.
 
     Args:
         journal: owned, or reached through its owner's socket.
@@ -61,6 +62,7 @@ class Control:
         self._servers, self._declared = servers, declared or {}
         self._approvals = Approvals(journal, state, clock=clock)
         self.rulebook = Rulebook(journal, state, clock=clock)
+        self.tokens = Tokens(journal, state, clock=clock)
 
     @property
     def state(self) -> State:
@@ -139,30 +141,30 @@ class Control:
             lines.append(f"goal {version.name} is removed")
         return lines
 
-    async def pause(self, goal: str) -> GoalVersion:
+    async def pause(self, goal: str, *, by: str | None = None) -> GoalVersion:
         """Let a goal rest.
 
         Raises:
             GoalError: no such goal.
         """
-        return await self._change(own.GOAL_PAUSED, self.goal(goal))
+        return await self._change(own.GOAL_PAUSED, self.goal(goal), by=by)
 
-    async def resume(self, goal: str) -> GoalVersion:
+    async def resume(self, goal: str, *, by: str | None = None) -> GoalVersion:
         """Wake a goal that rests.
 
         Raises:
             GoalError: no such goal.
         """
-        return await self._change(own.GOAL_RESUMED, self.goal(goal))
+        return await self._change(own.GOAL_RESUMED, self.goal(goal), by=by)
 
-    async def remove(self, goal: str) -> GoalVersion:
+    async def remove(self, goal: str, *, by: str | None = None) -> GoalVersion:
         """Take a goal away; what it did stays in the journal.
 
         Raises:
             GoalError: no such goal, or its home is `mdl.toml`.
         """
         self._refuse_foreign(goal)
-        return await self._change(own.GOAL_REMOVED, self.goal(goal))
+        return await self._change(own.GOAL_REMOVED, self.goal(goal), by=by)
 
     def goal(self, goal: str) -> GoalVersion:
         """A goal by its id.
@@ -326,8 +328,8 @@ class Control:
             raise GoalError(f"goal `{goal.id}` has just been set by somebody else; look at it, and try again")
         return version
 
-    async def _change(self, type_: str, version: GoalVersion) -> GoalVersion:
-        made = own.goal_changed(type_, version, head=self.journal.head, at=self._clock.now())
+    async def _change(self, type_: str, version: GoalVersion, *, by: str | None = None) -> GoalVersion:
+        made = own.goal_changed(type_, version, head=self.journal.head, at=self._clock.now(), by=by)
         await self.journal.append([event_draft(made)])
         return version
 

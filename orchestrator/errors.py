@@ -11,6 +11,7 @@ MDLError
 │   ├── JournalFull        the queue is full, or the disk; come back later
 │   ├── JournalBroken      the chain or the format does not hold
 │   └── BodyGone           a record's body, or all of it, went with `[journal] keep`
+├── AccessError            who asks may not do this (has .status for HTTP)
 ├── CheckpointError        a signed checkpoint does not fit, cannot be made, or was not taken
 ├── SourceError            a source cannot be read
 │   ├── EventError         what came in is no event (has .status for HTTP)
@@ -70,6 +71,18 @@ class JournalBroken(JournalError):  # noqa: N818  a state, and the name people s
 
 class BodyGone(JournalError):  # noqa: N818  a state
     """A record's body, or all of the record, went with `[journal] keep`."""
+
+
+class AccessError(MDLError):
+    """Who asks may not do this. `status` is 401 where nobody knows who it is, else 403.
+
+    error: as in RFC 6750, empty where no token was sent. scope: the role it takes.
+    """
+
+    def __init__(self, text: str, *, status: int = 403, error: str = "insufficient_scope", scope: str = "") -> None:
+        """Say what is missing, never what there is."""
+        super().__init__(text)
+        self.status, self.error, self.scope = status, error, scope
 
 
 class CheckpointError(MDLError):

@@ -22,6 +22,7 @@ PROMISES = {
     "decide:model": "A model decides where it is asked, and the fallback where it is away.",
     "leave:grants": "An approval of something the goal may not call does not let it through.",
     "leave:expiry": "An hour later nothing can be approved.",
+    "leave:tokens": "Once there is a token, HTTP lets nobody in but by a role, to its sources and its owners' goals.",
     "leave:forged": "The loop's own event types are refused at every door.",
     "doors:mcp": "An MCP client over stdio sets a goal, emits an event and gets the explanation.",
     "doors:sentence": "A sentence becomes a goal that fires.",

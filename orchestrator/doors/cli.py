@@ -12,6 +12,7 @@ from orchestrator.doors import (
     policy_commands,
     replay_commands,
     source_commands,
+    token_commands,
 )
 from orchestrator.doors.app import app
 
@@ -25,6 +26,7 @@ __all__ = [
     "policy_commands",
     "replay_commands",
     "source_commands",
+    "token_commands",
 ]
 
 

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from difflib import get_close_matches
+from ipaddress import ip_address
 from pathlib import Path
 
 from msgspec import Struct
@@ -108,6 +109,7 @@ async def _live(file: Path, settings: Settings) -> AsyncIterator[Finding]:
             if (status.live or {}).get("parked_full"):
                 text += "; until then no event is taken up"
             yield Finding("parked", well=False, text=text)
+        yield _doors(settings, here.control)
         listing = await here.tools()
         for server in listing.servers:
             text = f"{server.tools} tools" if server.state == "up" else f"{server.state}: {server.reason}"
@@ -118,6 +120,23 @@ async def _live(file: Path, settings: Settings) -> AsyncIterator[Finding]:
             yield _goal(here.control, goal, listing)
     if settings.model is not None:
         yield await _model(Ollama(settings.model, clock=SystemClock()))
+
+
+def _doors(settings: Settings, control: Control) -> Finding:
+    known, now, host = control.tokens.known(), SystemClock().now(), settings.http.host
+    if known:
+        good = sum(token.holds(now) for token in known)
+        return Finding("tokens", well=good > 0, text=f"HTTP asks for one; {good} of {len(known)} are good")
+    near = not settings.http.enabled or host == "localhost" or _loopback(host)
+    text = "there are none, so HTTP asks for none" + ("" if near else f", at {host}; see `mdl token create`")
+    return Finding("tokens", well=near, text=text)
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _reconciles(listing: Listing) -> Iterator[Finding]:

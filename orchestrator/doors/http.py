@@ -1,22 +1,25 @@
-"""The HTTP door: webhooks, health, metrics, and MCP, as one ASGI application behind one gate."""
+"""The HTTP door: webhooks, health, metrics, MCP and people, as one ASGI application behind one gate and one table."""
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import uvicorn
 from mcp.server import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orchestrator.clock import Clock
+from orchestrator.doors.access import Access, asking
 from orchestrator.doors.metrics import metrics
+from orchestrator.doors.rights import guarded
 from orchestrator.errors import SettingsError
 from orchestrator.figures import Figures
 from orchestrator.observe.gate import Gate
@@ -24,7 +27,7 @@ from orchestrator.observe.intake import Intake
 from orchestrator.observe.problem import Problem
 from orchestrator.observe.webhook import routes
 from orchestrator.settings import HttpSettings, WebhookSource
-from orchestrator.types import Json
+from orchestrator.types import Event, Json, Record
 
 Health = Callable[[], Awaitable[dict[str, Json]]]
 
@@ -38,8 +41,10 @@ def application(
     health: Health,
     figures: Callable[[], Figures],
     mcp: MCPServer,
+    access: Access,
+    api: Iterable[Route] = (),
 ) -> ASGIApp:
-    """Everything that is served: `/events`, `/hooks/NAME`, `/healthz`, `/metrics`, `/mcp`.
+    """Everything that is served: `/events`, `/hooks/NAME`, `/healthz`, `/metrics`, `/mcp`, and `/v1/…`, which is `api`.
 
     Raises:
         SettingsError: a webhook source cannot be used as it is configured.
@@ -47,11 +52,16 @@ def application(
 
     async def healthz(request: Request) -> JSONResponse:  # noqa: ARG001  Starlette's signature
         found = await health()
-        return JSONResponse(found, status_code=503 if found["status"] == "full" else 200)
+        shown = {"status": found["status"]} if access.asked else found  # no names of goals to who has no token
+        return JSONResponse(shown, status_code=503 if found["status"] == "full" else 200)
+
+    async def allowed(events: Sequence[Event], *, position: str | None = None) -> Sequence[Record | None]:
+        asking().emits(event.source for event in events)
+        return await intake(events, position=position)
 
     gated = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the Gate stands before it
     door = mcp.streamable_http_app(stateless_http=True, json_response=True, transport_security=gated)
-    webhooks = routes(intake, settings=settings, hooks=hooks, clock=clock)
+    webhooks = routes(allowed, settings=settings, hooks=hooks, clock=clock)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -59,8 +69,16 @@ def application(
             yield
 
     told = [Route("/healthz", healthz), Route("/metrics", metrics(figures))]
-    app = Starlette(routes=[*webhooks, *told, *door.routes], lifespan=lifespan)
+    signed = {name for name, source in hooks.items() if source.signature}
+    behind = guarded([*webhooks, *told, *door.routes, *api], access, signed=signed)
+    app = Starlette(routes=behind, lifespan=lifespan, exception_handlers={HTTPException: _no_such})
     return Gate(app, settings=settings)
+
+
+async def _no_such(_: Request, error: Exception) -> Response:
+    """The answer to a path or method that there is not."""
+    assert isinstance(error, HTTPException)  # noqa: S101  what Starlette calls it for
+    return Problem(error.status_code, f"{error.detail}; see README.md for what is served", headers=error.headers)
 
 
 @asynccontextmanager

@@ -19,6 +19,8 @@ from orchestrator.act.servers import Servers
 from orchestrator.clock import Clock, SystemClock
 from orchestrator.control import refuse_claims
 from orchestrator.doors import build, show
+from orchestrator.doors.access import Access, asking
+from orchestrator.doors.api import Api
 from orchestrator.doors.http import application, serving
 from orchestrator.doors.mcp import server
 from orchestrator.doors.session import Parts, Session, control
@@ -58,6 +60,7 @@ class Running:
         self.url, self.troubles = "", dict[str, str | None]()
         self.notary = build.notary(settings, journal, clock=clock)
         self.stopping = asyncio.Event()
+        self.access = Access(journal, self.loop.state, clock=clock)
         self._clock, self._started = clock, monotonic()
 
     async def intake(self, events: Sequence[Event], *, position: str | None = None) -> Sequence[Record | None]:
@@ -100,6 +103,7 @@ class Running:
             "servers": [msgspec.to_builtins(one) for one in self.toolbox.servers()],
             "errors": {goal: f"{count} times: {text}" for (goal, text), count in self.stages.orienting.errors.items()},
             "checkpoint": self._checkpoint(),
+            "tokens": self.access.told(),
             "latency_ms": msgspec.to_builtins(found.latency_ms),
         }
 
@@ -215,11 +219,12 @@ async def _doors(live: Running, *, clock: Clock) -> AsyncGenerator[None]:
         if live.settings.http.enabled:
 
             @asynccontextmanager
-            async def here(_: bool) -> AsyncGenerator[Session]:  # noqa: FBT001  the loop's own session does both
+            async def here(_: bool = True) -> AsyncGenerator[Session]:  # noqa: FBT001, FBT002  its own session does both
                 async with AsyncExitStack() as inner:
                     parts = Parts(live.settings, inner, clock=clock, tools=live.toolbox)
                     yield Session(live.settings, live.control, parts, live=live.status, clock=clock)
 
+            await stack.enter_async_context(live.access.at_work())
             app = application(
                 live.intake,
                 settings=live.settings.http,
@@ -227,7 +232,9 @@ async def _doors(live: Running, *, clock: Clock) -> AsyncGenerator[None]:
                 clock=clock,
                 health=live.health,
                 figures=live.figures,
-                mcp=server(here),
+                mcp=server(here, asking),
+                access=live.access,
+                api=Api(here, live.settings.http).routes(),
             )
             live.url = await stack.enter_async_context(serving(app, live.settings.http))
         async with asyncio.TaskGroup() as tasks:

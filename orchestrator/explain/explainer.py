@@ -206,13 +206,13 @@ class Explainer:
                 continue
             if self._state.set_aside(version.goal):
                 reason = "it is set aside, since the process ended while it was loaded"
-                yield Node(kind="goal", id=version.goal.id, text=f"{version.name} did not fire: {reason}", state="not")
+                yield _missed(version, reason)
                 continue
             if version.goal.on and not names_type(version.goal, event.type):
                 elsewhere.append(version.goal.id)
                 continue
             reason = "it was paused" if version.paused else await self._examine(event, version)
-            yield Node(kind="goal", id=version.goal.id, text=f"{version.name} did not fire: {reason}", state="not")
+            yield _missed(version, reason)
         if elsewhere:
             names = ", ".join(sorted(elsewhere))
             yield Node(kind="goal", text=f"`on` of {names} does not name {event.type}", state="not")
@@ -222,7 +222,8 @@ class Explainer:
         if made is not None:
             node = action_node(_action_of(made), judgement)
         else:
-            node = Node(kind="action", id=action.id, text=f"{action.tool} was not reached", state="not")
+            text = f"{action.tool} was not reached"
+            node = Node(kind="action", id=action.id, goal=goal_id(action.goal), text=text, state="not")
             if action.id in self._state.open and self._state.open[action.id].event in self._state.parked:
                 node.text, node.state = f"{action.tool} was called, and its turn is parked", "stopped"
             elif action.id in self._state.open:
@@ -265,6 +266,7 @@ class Explainer:
         node = Node(
             kind="goal",
             id=id_,
+            goal=id_,
             text=version.goal.text if version else f"{id_} was removed",
             state=life(version, self._state),
         )
@@ -276,6 +278,7 @@ class Explainer:
             Node(
                 kind="version",
                 id=record.id,
+                goal=id_,
                 position=record.position,
                 text=f"{record.type.removeprefix(own.OWN)} {record.id}",
             )
@@ -316,6 +319,11 @@ class Explainer:
         return data.goal and GoalVersion(
             goal=data.goal, version=data.version, home=data.home, position=made.position, paused=last == own.GOAL_PAUSED
         )
+
+
+def _missed(version: GoalVersion, reason: str) -> Node:
+    id_ = version.goal.id
+    return Node(kind="goal", id=id_, goal=id_, text=f"{version.name} did not fire: {reason}", state="not")
 
 
 def _action_of(record: Record) -> own.ActionData:

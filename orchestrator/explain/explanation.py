@@ -6,17 +6,21 @@ from msgspec import Struct
 
 from orchestrator.journal.own import TURN, TURN_PARKED, ActionData
 from orchestrator.journal.state import State
-from orchestrator.types import Decision, Event, GoalVersion, Json, Judgement, Record, Touch
+from orchestrator.types import OWN, Decision, Event, GoalVersion, Json, Judgement, Record, Touch
 
 _LONGEST = 160
 
 
 class Node(Struct, omit_defaults=True, kw_only=True):
-    """One line of the tree. `state` is what became of it, such as `acted`, `stopped`, `not` or `succeeded`."""
+    """One line of the tree. `state` is what became of it, such as `acted`, `stopped`, `not` or `succeeded`.
+
+    goal: the id of the goal it belongs to; empty where it belongs to none, or to several.
+    """
 
     kind: str
     text: str
     id: str = ""
+    goal: str = ""
     position: int = 0
     state: str = ""
     facts: dict[str, Json] = {}
@@ -35,7 +39,7 @@ def event_node(record: Record, event: Event) -> Node:
     about = f" about {event.subject}" if event.subject else ""
     text = f"{event.type}{about}{_told(event) if event.own else _data(event)}"
     facts = {"source": event.source, "time": event.time.isoformat(), "at": record.at}
-    return Node(kind="event", id=event.id, position=record.position, text=text, facts=facts)
+    return Node(kind="event", id=event.id, goal=_goal_of(event), position=record.position, text=text, facts=facts)
 
 
 def gone_node(record: Record) -> Node:
@@ -55,7 +59,8 @@ def action_node(data: ActionData, judgement: Judgement | None = None) -> Node:
     """An action and what became of it."""
     arguments = ", ".join(f"{name}={_short(value)}" for name, value in data.arguments.items())
     text = f"{data.tool}({arguments}) {_became(data)}"
-    node = Node(kind="action", id=data.action, text=text, state=data.status, facts={"seconds": data.seconds})
+    facts: dict[str, Json] = {"seconds": data.seconds}
+    node = Node(kind="action", id=data.action, goal=_named(data.goal), text=text, state=data.status, facts=facts)
     if judgement is not None:
         situation = judgement.situation
         node.facts |= {"budget_spent": situation.budget_spent, "rate_spent": situation.rate_spent}
@@ -89,7 +94,8 @@ def touch_node(touch: Touch) -> Node:
         facts["let"] = touch.let
     return Node(
         kind="goal",
-        id=touch.goal.rpartition("@")[0],
+        id=_named(touch.goal),
+        goal=_named(touch.goal),
         text=text,
         state="stopped" if touch.stopped else "acted",
         facts=facts,
@@ -142,6 +148,17 @@ def _became(data: ActionData) -> str:
             return f"failed: {data.error}"
         case "unknown":
             return f"has an unknown outcome: {data.error}"
+
+
+def _goal_of(event: Event) -> str:
+    if not event.own or not isinstance(event.data, dict):
+        return ""
+    name = event.data.get("goal") or (event.data.get("id") if event.type.startswith(f"{OWN}goal.") else "")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    return _named(name) if isinstance(name, str) else ""
+
+
+def _named(goal: str) -> str:
+    return goal.partition("@")[0]
 
 
 def _told(event: Event) -> str:

@@ -46,13 +46,14 @@ SOURCE = "mdl:loop"
 
 
 class GoalData(Struct, frozen=True, omit_defaults=True):
-    """Data of `dev.mdl.goal.*`; `goal` and `set_by` (a person) are absent unless it is set."""
+    """Data of `dev.mdl.goal.*`; `goal` and `set_by` (a person) are absent unless it is set, `by` if it is."""
 
     id: str
     version: int = 0
     home: Literal["settings", "journal"] = "journal"
     goal: Goal | None = None
     set_by: str | None = None
+    by: str | None = None
 
 
 class ActionData(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -184,9 +185,9 @@ def goal_event(version: GoalVersion, *, at: float) -> Event:
     return _own(GOAL_SET, version.name, at=at, subject=f"goal/{version.goal.id}", data=data)
 
 
-def goal_changed(type_: str, version: GoalVersion, *, head: int, at: float) -> Event:
+def goal_changed(type_: str, version: GoalVersion, *, head: int, at: float, by: str | None = None) -> Event:
     """A goal was paused, resumed or removed; `head` is the journal's, and tells one time from the next."""
-    data = GoalData(version.goal.id, version.version, version.home)
+    data = GoalData(version.goal.id, version.version, version.home, by=by)
     return _own(type_, f"{version.name}/{type_}/{head}", at=at, subject=f"goal/{version.goal.id}", data=data)
 
 

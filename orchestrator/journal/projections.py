@@ -10,7 +10,7 @@ from itertools import islice
 import msgspec
 
 from orchestrator import windows
-from orchestrator.journal import own, spending
+from orchestrator.journal import access, own, spending
 from orchestrator.journal.drafts import cursor_of, event_of, intent_of, turn_of
 from orchestrator.journal.state import (
     LOADS,
@@ -186,6 +186,8 @@ def _fold_own(state: State, event: Event, record: Record) -> None:
             state.held.pop(msgspec.convert(event.data, own.VerdictData).action, None)
         case own.LOOP_LOADING | own.LOOP_STARTED | own.LOOP_STOPPED:
             _fold_loop(state, event)
+        case _ if event.type in access.CHANGES:
+            access.fold(state.access, event)
         case _:
             pass
 

@@ -15,6 +15,7 @@ from msgspec import Struct, field
 
 from orchestrator.clock import seconds
 from orchestrator.journal import own
+from orchestrator.journal.access import Token
 from orchestrator.limits import Rules
 from orchestrator.observed import Observed
 from orchestrator.types import Event, Goal, GoalVersion, Json, Situation, Tool, WindowState, canonical
@@ -145,7 +146,7 @@ class State(Struct):
     repeated: by open action, which call it is. running: whether the last loop that began has not said that it ended.
     loading: by `loading_key`, how often goals were being loaded when the process ended. attempts: how often the turn of
     an event was taken up and did not end. By event position: `parked` turns, where somebody had one `retried`, and
-    those behind the cursor that somebody `dropped`.
+    those behind the cursor that somebody `dropped`. access: whom HTTP lets in, tokens by name.
     """
 
     position: int = 0
@@ -163,6 +164,7 @@ class State(Struct):
     wants: dict[str, OpenWant] = {}
     rules: Rules = Rules()
     stopped: dict[str, Stop] = {}
+    access: dict[str, Token] = {}
     tokens: dict[str, list[tuple[float, float]]] = {}
     sums: dict[str, dict[str, list[tuple[float, float]]]] = {}
     horizons: dict[str, float] = {}

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from orchestrator.clock import Clock
-from orchestrator.errors import EventError, JournalBusy, JournalFull, SettingsError, SignatureError
+from orchestrator.errors import AccessError, EventError, JournalBusy, JournalFull, SettingsError, SignatureError
 from orchestrator.observe import cloudevents, signatures
 from orchestrator.observe.hooks import FreshIds, Hook
 from orchestrator.observe.intake import Intake
@@ -129,6 +129,8 @@ class Endpoint:
             response = Problem(
                 503, "the journal is locked for a moment; send it again later", headers={"retry-after": "1"}
             )
+        except AccessError:
+            raise  # for whoever let the request in
         except ClientDisconnect:
             return  # nobody is left to answer, and nothing was taken
         except Exception:
@@ -137,7 +139,7 @@ class Endpoint:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        body = await self._body(request)
+        body = await body_of(request, self._settings)
         if request.method != "POST":
             return Problem(405, f"{request.method} is not served here; POST is", headers={"allow": "POST"})
         if (coding := request.headers.get("content-encoding", "identity").lower()) != "identity":
@@ -149,21 +151,32 @@ class Endpoint:
         taken = {"accepted": len(positions) - duplicates, "duplicates": duplicates, "positions": positions}
         return Response(msgspec.json.encode(taken), 202, media_type="application/json")
 
-    async def _body(self, request: Request) -> bytes:
-        limit, within = self._settings.max_body, self._settings.body_timeout
-        declared = request.headers.get("content-length", "")
-        if declared.isdecimal() and int(declared[:20]) > limit:
-            raise _too_large(limit)
-        body = bytearray()
-        try:
-            async with asyncio.timeout(within):
-                async for part in request.stream():
-                    body += part
-                    if len(body) > limit:
-                        raise _too_large(limit)
-        except TimeoutError as error:
-            raise EventError(f"the body took longer than {within:g} s; send it at once", status=408) from error
-        return bytes(body)
+
+async def body_of(request: Request, settings: HttpSettings) -> bytes:
+    """All of a request's body.
+
+    Raises:
+        EventError: 413, it is larger than may be; 408, it took too long.
+    """
+    limit, within = settings.max_body, settings.body_timeout
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(within):
+            async for part in request.stream():
+                body += part
+                if len(body) > limit:
+                    raise _too_large(limit)
+    except TimeoutError as error:
+        raise EventError(f"the body took longer than {within:g} s; send it at once", status=408) from error
+    return bytes(body)
+
+
+def hook_uri(name: str) -> str:
+    """`Event.source` of what comes in at `/hooks/NAME`."""
+    return f"/hooks/{name}"
 
 
 def _hook(name: str, source: WebhookSource) -> Hook:
@@ -172,7 +185,7 @@ def _hook(name: str, source: WebhookSource) -> Hook:
             signatures.check_keys(source.signature, source.keys)
     except SettingsError as error:
         raise SettingsError(f"source `{name}`, `keys`: {error}") from error
-    return Hook(f"/hooks/{name}", source)
+    return Hook(hook_uri(name), source)
 
 
 def _too_large(limit: int) -> EventError:

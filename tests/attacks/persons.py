@@ -10,10 +10,11 @@ from orchestrator.errors import MDLError
 from orchestrator.settings import load
 from orchestrator.types import Goal, canonical
 from orchestrator.written import goal
+from tests.attacks.elsewhere import over_http
 from tests.attacks.life import Life
 from tests.attacks.plain import Table
 from tests.attacks.shell import mdl
-from tests.attacks.words import MissingError
+from tests.attacks.words import MissingError, unknown
 
 _REFUSED = "the goals stay as they are"
 """How the running loop says that it does not take up an mdl.toml."""
@@ -32,7 +33,7 @@ class Persons:
             MissingError: MDL has no way to do it.
         """
         if "token" in told:
-            raise MissingError("people over HTTP")
+            return await over_http(self._life.live.url, told, self._tokens.get(told["token"]) or told["token"])
         if told["do"] == "set_goal":
             return await self._set(told["goal"])
         return await self._command(_words(told))
@@ -86,11 +87,6 @@ class Persons:
         if said.unknown:
             raise MissingError(f"`mdl {' '.join(words[:2])}`")
         return said.out + said.errors
-
-
-def unknown(text: str) -> bool:
-    """Whether MDL refuses because it does not know a word, rather than because it does."""
-    return "unknown key" in text or "unknown field" in text
 
 
 def _words(told: Table) -> list[str]:

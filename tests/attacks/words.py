@@ -23,6 +23,11 @@ class MissingError(Exception):
     """MDL does not have yet what the case needs."""
 
 
+def unknown(text: str) -> bool:
+    """Whether MDL refuses because it does not know a word, rather than because it does."""
+    return "unknown key" in text or "unknown field" in text
+
+
 class Words:
     """Fills texts from a journal and from the tokens that were made."""
 

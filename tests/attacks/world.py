@@ -18,13 +18,12 @@ from tests.attacks import judge
 from tests.attacks.cases import Given, World
 from tests.attacks.doors import Doors, epoch
 from tests.attacks.life import Life, RefusedError, TroubleError, WorldClock, leaf
-from tests.attacks.persons import unknown
 from tests.attacks.place import BANK_KEY, Place
 from tests.attacks.plain import Table
 from tests.attacks.planner import WorstPlanner
 from tests.attacks.stand_ins import stand_ins
 from tests.attacks.traces import Traces
-from tests.attacks.words import MissingError, Words, records
+from tests.attacks.words import MissingError, Words, records, unknown
 from tests.crash.ledger import Ledger, lines
 
 LONGEST = 120.0
