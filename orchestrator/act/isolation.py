@@ -61,8 +61,8 @@ class Isolation:
         """
         env = self._environment()
         _look(self._settings.command or "", cwd=self.cwd, path=env["PATH"])
-        for made in (self._own, self._own / "home", self._own / "tmp"):
-            made.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for made in (self._own.parents[1], self._own.parent, self._own, self._own / "home", self._own / "tmp"):
+            made.mkdir(mode=0o700, exist_ok=True)
         found = await self._found()
         limits = self._limits(found)
         asked = [f"{name}={value}" for name, value in limits.items()]
@@ -89,18 +89,6 @@ class Isolation:
                 write=tuple(map(str, inside.write)) if inside else (),
             ),
         )
-
-    def hint(self, words: str, in_force: InForce | None) -> str:
-        """What its last words have to do with its isolation, where they have."""
-        if in_force is None or not in_force.bubblewrap:
-            return ""
-        if not in_force.network and _NO_NETWORK.search(words):
-            return "; it has no network, `isolation.network = true` grants it"
-        if _NO_WRITE.search(words):
-            return "; `isolation.write` names the folders it may write besides its own"
-        if _NO_FILE.search(words):
-            return "; `isolation.read` shows it what is hidden, such as files below /tmp or added since it started"
-        return ""
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
@@ -143,20 +131,37 @@ class Isolation:
         own = [one.resolve() for one in self._private]
         if any(path.is_relative_to(one) or one.is_relative_to(path) for one in own):
             raise ToolError(f"`isolation.{key}` names `{text}`, which holds MDL's own files; name a folder beside them")
-        if key == "write":
-            path.mkdir(parents=True, exist_ok=True)
-        elif not path.exists():
+        if key == "write" and not path.exists():
+            path.mkdir(parents=True)
+        if key == "write" and not path.is_dir():
+            raise ToolError(
+                f"`isolation.write` names `{text}`, which is no folder; a file alone cannot be kept writable"
+            )
+        if not path.exists():
             raise ToolError(f"`isolation.read` names `{text}`, which is not there")
         return path
 
 
 _NO_NETWORK = re.compile(
-    r"unreachable|name resolution|EAI_AGAIN|ENETUNREACH|ENOTFOUND|getaddrinfo|Connection refused", re.IGNORECASE
+    r"unreachable|name resolution|EAI_AGAIN|ENETUNREACH|ENOTFOUND|ECONNREFUSED|getaddrinfo|connection refused"
+    r"|ConnectError",
+    re.IGNORECASE,
 )
-_NO_WRITE = re.compile(r"read-only file system|EROFS|readonly database|unable to open database", re.IGNORECASE)
-_NO_FILE = re.compile(
-    r"no such file|ENOENT|cannot find module|No module named|not there|can't open file", re.IGNORECASE
-)
+_NO_WRITE = re.compile(r"read-only file system|EROFS|readonly database", re.IGNORECASE)
+_NO_FILE = re.compile(r"no such file|ENOENT|cannot find module|No module named|not there", re.IGNORECASE)
+
+
+def hint(words: str, in_force: InForce | None) -> str:
+    """What a server's complaint may have to do with its isolation; for people, behind the complaint."""
+    if in_force is None or not in_force.bubblewrap:
+        return ""
+    if not in_force.network and _NO_NETWORK.search(words):
+        return "; it has no network unless `isolation.network = true`"
+    if _NO_WRITE.search(words):
+        return "; it writes only its own folder and those that `isolation.write` names"
+    if _NO_FILE.search(words):
+        return "; what lies below /tmp, or beside mdl.toml since it started, it sees if `isolation.read` names it"
+    return ""
 
 
 def _look(command: str, *, cwd: Path, path: str) -> None:

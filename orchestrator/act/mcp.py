@@ -18,8 +18,9 @@ from pydantic import ValidationError
 from orchestrator.act.catalogue import catalogue
 from orchestrator.act.child import Child
 from orchestrator.act.content import answer, clipped
-from orchestrator.act.isolation import InForce, Isolation
+from orchestrator.act.isolation import Isolation, hint
 from orchestrator.act.server import Changed, Standing
+from orchestrator.act.toolbox import InForce
 from orchestrator.act.tracing import carried, meta
 from orchestrator.errors import ToolError, ToolMissing, ToolUncertain
 from orchestrator.settings import ServerSettings
@@ -84,7 +85,12 @@ class Connection:
         finally:
             if token is not None:
                 detach(token)
-        return answer(result)
+        try:
+            return answer(result)
+        except ToolUncertain:
+            raise
+        except ToolError as error:
+            raise ToolError(f"{error}{hint(str(error), self.in_force)}") from error
 
     async def _life(self) -> str:
         """One life of the process, and why it ended."""
@@ -177,8 +183,8 @@ class Connection:
         words = child.words() if child else ""
         for secret in filter(lambda value: len(value) > 3, self._settings.env.values()):  # noqa: PLR2004  not `1` or `on`
             words = words.replace(secret, "***")
-        what += self._isolation.hint(words, self.in_force)
-        return f"{what}; its last words: {words}" if words else what
+        what = f"{what}; its last words: {words}" if words else what
+        return what + hint(words, self.in_force)
 
 
 async def _listed(client: Client) -> list[Listed]:

@@ -1,22 +1,31 @@
 """What a hostile server reaches, by what it got hold of and by what is on the disk afterwards."""
 
+import asyncio
 import os
 import socket
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import psutil
 import pytest
 
-from orchestrator.act.isolation import KEPT
+from orchestrator.act import launch
+from orchestrator.act.bubblewrap import Inside, wrapped
+from orchestrator.act.isolation import KEPT, hint
 from orchestrator.act.servers import Servers
 from orchestrator.act.toolbox import InForce
+from orchestrator.isolation_table import IsolationTable
 from orchestrator.settings import ServerSettings
 from orchestrator.types import Grant, Json
 
 HERE = Path(__file__).parent
 SECRET = "no-real-secret-" * 2
+MARK = f"60.{os.getpid()}"
+"""An argument of processes that a test starts: seconds to sleep, and a mark."""
 PATTERN = Path("/proc/sys/kernel/core_pattern")
 """What the kernel runs where a process dumps core: who writes it is root."""
 INSIDE = pytest.param("require", marks=pytest.mark.requires("bwrap"))
@@ -128,6 +137,7 @@ async def test_inside_no_other_process_can_be_seen(hostile: Hostile) -> None:
         )
 
 
+@pytest.mark.promise("leave:isolation")
 @pytest.mark.requires("bwrap")
 async def test_inside_neither_the_journal_nor_the_settings_nor_keys_can_be_read(hostile: Hostile, folder: Path) -> None:
     async with hostile() as it:
@@ -162,6 +172,7 @@ async def test_read_shows_what_is_hidden(hostile: Hostile, folder: Path) -> None
         assert "Read-only" in str(await it.does(f"open({str(outside / 'file')!r}, 'w')"))
 
 
+@pytest.mark.promise("leave:isolation")
 @pytest.mark.requires("bwrap")
 async def test_inside_nothing_can_be_written_but_its_own_folder_and_what_is_granted(
     hostile: Hostile, folder: Path
@@ -198,6 +209,7 @@ async def test_inside_there_are_no_powers_also_where_mdl_runs_as_root(hostile: H
     assert pattern() == before
 
 
+@pytest.mark.promise("leave:isolation")
 @pytest.mark.requires("bwrap")
 @pytest.mark.parametrize("network", [False, True])
 async def test_the_network_is_reached_by_grant_only(hostile: Hostile, network: bool) -> None:  # noqa: FBT001  a parameter
@@ -230,3 +242,171 @@ async def test_memory_and_files_end_at_their_limits(hostile: Hostile, bubblewrap
         assert "ValueError" in str(await it.does("import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (-1, -1))")) or (
             bubblewrap == "off" and os.geteuid() == 0  # root may raise its limits; inside it has no such power
         )
+
+
+@pytest.mark.requires("bwrap")
+async def test_inside_sigterm_reaches_the_server_before_it_is_killed_with_all_it_started(hostile: Hostile) -> None:
+    async with hostile("deaf") as it:
+        await it.does(f"import subprocess; subprocess.Popen(['sleep', '{MARK}'], start_new_session=True)")
+        assert len(marked()) == 1
+    assert (it.home / "ledger").read_text(encoding="utf-8").endswith("term\n")
+    await until(lambda: not marked())
+
+
+MDL = """
+import asyncio, sys
+from pathlib import Path
+from random import Random
+from orchestrator.act.servers import Servers
+from orchestrator.settings import ServerSettings
+from orchestrator.types import Action, Event, Grant
+
+async def main(server, folder, bubblewrap, mark):
+    table = {"command": sys.executable, "args": [server, "deaf", mark], "isolation": {"bubblewrap": bubblewrap}}
+    async with Servers({"it": ServerSettings.model_validate(table)}, folder=Path(folder), random=Random(1)) as servers:
+        assert await servers.ready(timeout=15)
+        print("up", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a server lives until it reads the end of its input")
+@pytest.mark.parametrize("bubblewrap", [INSIDE, "off"])
+async def test_when_mdl_is_killed_its_servers_are_gone(tmp_path: Path, bubblewrap: str) -> None:
+    """Also one that neither reads its input nor hears SIGTERM."""
+    words = [str(HERE / "servers" / "hostile.py"), str(tmp_path), bubblewrap, MARK]
+    mdl = await asyncio.create_subprocess_exec(sys.executable, "-c", MDL, *words, stdout=PIPE)
+    assert mdl.stdout is not None
+    assert await mdl.stdout.readline() == b"up\n"
+    assert len(marked()) > 1
+    mdl.kill()
+    await mdl.wait()
+    await until(lambda: not marked())
+
+
+FORKING = """
+import os, time
+children = 0
+try:
+    while children < 60:
+        if not os.fork(): time.sleep(60)
+        children += 1
+except OSError: pass
+print(children, flush=True)
+"""
+
+
+@pytest.mark.requires("bwrap", "setpriv")
+@pytest.mark.skipif(sys.platform != "linux", reason="bubblewrap is for Linux")
+async def test_inside_a_fork_bomb_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a user without powers, since the system never holds root to it; with a Python that every user may run."""
+    monkeypatch.setenv("HOME", "/")
+    with TemporaryDirectory() as place:
+        os.chmod(place, 0o777)  # noqa: PTH101, S103  for that user
+        folder, python = Path(place), "/usr/bin/python3"
+        inside = Inside(home=folder, tmp=folder, folder=folder, cwd=Path("/"), private=(), network=False)
+        launched = [python, "-I", "-S", launch.__file__, "processes=20", "--", python, "-c", FORKING]
+        command = [*wrapped(inside), *launched]
+        if os.geteuid() == 0:
+            command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
+        process = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
+        said, _ = await process.communicate()
+    assert 10 < int(said) < 20
+
+
+async def test_processes_are_limited_where_they_are_counted_apart_and_nowhere_else(hostile: Hostile) -> None:
+    async with hostile(isolation={"bubblewrap": "off"}) as it:
+        assert "processes" not in it.in_force.limits
+
+
+@pytest.mark.parametrize("bubblewrap", [INSIDE, "off"])
+async def test_commands_arguments_and_modules_relative_to_mdl_toml_go_on_working(
+    running: Running, folder: Path, bubblewrap: str
+) -> None:
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python").symlink_to(sys.executable)
+    (folder / "mine.py").write_text((HERE / "servers" / "hostile.py").read_text(encoding="utf-8"), encoding="utf-8")
+    ways = {"script": ["mine.py"], "module": ["-m", "mine"]}
+    isolation = IsolationTable.model_validate({"bubblewrap": bubblewrap})
+    settings = {
+        name: ServerSettings(command="bin/python", args=tuple(args), isolation=isolation) for name, args in ways.items()
+    }
+    async with running(settings, folder=folder) as servers:
+        assert await servers.ready(timeout=15), servers.servers()
+
+
+@pytest.mark.requires("bwrap")
+@pytest.mark.parametrize(
+    ("grants", "reason"),
+    [
+        ({"write": ["."]}, "`isolation.write` names `.`, which holds MDL's own files; name a folder beside them"),
+        ({"read": [".mdl/journal.db"]}, "`isolation.read` names `.mdl/journal.db`, which holds MDL's own files"),
+        ({"write": ["mdl.toml"]}, "`isolation.write` names `mdl.toml`, which holds MDL's own files"),
+        ({"read": ["/"]}, "`isolation.read` names `/`, which holds MDL's own files"),
+        ({"write": ["link"]}, "`isolation.write` names `link`, which holds MDL's own files"),
+        ({"read": ["nowhere"]}, "`isolation.read` names `nowhere`, which is not there"),
+        ({"write": ["notes.txt"]}, "`isolation.write` names `notes.txt`, which is no folder"),
+    ],
+)
+async def test_grants_of_what_cannot_be_granted_are_refused(
+    running: Running, folder: Path, grants: dict[str, Json], reason: str
+) -> None:
+    (folder / "link").symlink_to(folder / ".mdl")
+    settings = ServerSettings.model_validate({"command": sys.executable, "isolation": grants})
+    async with running({"it": settings}, folder=folder, private=(folder / "mdl.toml",)) as servers:
+        assert not await servers.ready(timeout=15)
+        assert (servers.servers()[0].reason or "").startswith(reason)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is never there")
+@pytest.mark.parametrize("why_not", ["not installed; on Debian: `apt install bubblewrap`", "No permissions for this"])
+async def test_where_bubblewrap_is_not_usable_the_rest_holds_and_the_reason_is_told(
+    hostile: Hostile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why_not: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if "installed" not in why_not:
+        (tmp_path / "bwrap").write_text(f"#!/bin/sh\necho 'bwrap: {why_not}' >&2\nexit 1\n", encoding="utf-8")
+        (tmp_path / "bwrap").chmod(0o755)
+    async with hostile(isolation={"bubblewrap": "auto", "file": "1MB"}) as it:
+        assert (it.in_force.bubblewrap, it.in_force.network) == (None, True)
+        assert (it.in_force.why_not or "").endswith(why_not)
+        assert SECRET not in str(await it.does("import os; found = dict(os.environ)"))
+        assert "File too large" in str(await it.does("open('big', 'wb').write(b'x' * 2_000_000)"))
+
+
+async def test_where_bubblewrap_is_required_and_not_usable_nothing_is_started(
+    running: Running, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(folder))
+    required = ServerSettings(command=sys.executable, isolation=IsolationTable(bubblewrap="require"))
+    async with running({"it": required}, folder=folder) as servers:
+        assert not await servers.ready(timeout=15)
+        reason = servers.servers()[0].reason or ""
+        assert reason.startswith("`isolation.bubblewrap` requires what is not to be had: bubblewrap is")
+
+
+@pytest.mark.requires("bwrap")
+async def test_a_server_that_misses_its_network_is_told_with_the_word_that_grants_it(hostile: Hostile) -> None:
+    async with hostile() as it:
+        in_force = it.in_force
+    assert hint("getaddrinfo EAI_AGAIN registry", in_force) == "; it has no network unless `isolation.network = true`"
+    assert "`isolation.write`" in hint("OSError: [Errno 30] Read-only file system: 'x'", in_force)
+    assert not hint("something else", in_force)
+
+
+def marked() -> list[psutil.Process]:
+    """The processes that carry this run's mark."""
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if MARK in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+async def until(true: Callable[[], bool], within: float = 10.0) -> None:
+    async with asyncio.timeout(within):
+        while not true():  # noqa: ASYNC110  processes tell no event
+            await asyncio.sleep(0.01)

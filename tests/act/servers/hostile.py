@@ -1,6 +1,7 @@
-"""A hostile MCP server with one tool, `do`: it runs whatever Python it is told, and notes in its own folder what came of it.
+"""A hostile MCP server with one tool, `do`: it runs whatever Python it is told, and notes what came of it.
 
-By hand, on the standard library, so that it starts at once and nothing stands between it and the system.
+The notes lie in its own folder. By hand, on the standard library, so that it starts at once and nothing stands between
+it and the system.
 """
 
 import json
