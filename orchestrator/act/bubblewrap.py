@@ -27,7 +27,7 @@ _BASE = (
 _PROC = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
 """Where MDL runs as root, so does the server, and may write these without any capability."""
 
-_SHARED = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))  # noqa: S108  hidden, not used
+_SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  hidden, not used
 _RUN = Path("/run")
 _RUN_KEPT = ("/run/current-system", "/run/wrappers")
 """Programs, on NixOS."""
@@ -46,8 +46,9 @@ _DEAF = ("/bin/sh", "-c", 'trap "" TERM; exec "$@"', "sh")
 
 
 class Usable(Struct, frozen=True):
-    """What a try of bubblewrap found: its version, or why it cannot be used here."""
+    """What a try of bubblewrap found: where it is and its version, or why it cannot be used here."""
 
+    program: str = ""
     version: str | None = None
     why_not: str | None = None
 
@@ -84,13 +85,13 @@ class Bubblewrap:
             return self._found
 
 
-def wrapped(inside: Inside) -> list[str]:
+def wrapped(inside: Inside, *, program: str) -> list[str]:
     """The words before the command.
 
     Raises:
         ToolError: a folder cannot be hidden in part.
     """
-    return [*_DEAF, "bwrap", *_BASE, *_words(inside), "--"]
+    return [*_DEAF, program, *_BASE, *_words(inside), "--"]
 
 
 def _words(inside: Inside) -> Iterator[str]:
@@ -98,7 +99,7 @@ def _words(inside: Inside) -> Iterator[str]:
         yield "--unshare-net"
     for path in _PROC:
         yield from ("--ro-bind-try", path, path)
-    for shared in _SHARED:
+    for shared in _shared():
         yield from ("--bind", str(inside.tmp), str(shared))
     yield from ("--tmpfs", str(_RUN))
     for path in (*_RUN_KEPT, *(_RESOLVER if inside.network else ())):
@@ -119,11 +120,17 @@ def _words(inside: Inside) -> Iterator[str]:
     yield from ("--chdir", str(inside.cwd))
 
 
+def _shared() -> list[Path]:
+    """Where everybody's temporary files lie, MDL's too."""
+    places = (*_SHARED, *filter(None, [os.environ.get("TMPDIR")]))
+    return [Path(place).resolve() for place in places if Path(place).is_dir()]
+
+
 def _own_programs(cwd: Path) -> Iterator[str]:
     """This Python and MDL, which start the server, and its folder, where they lie in what is hidden."""
     needed = {Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[2], cwd}
     for path in sorted(needed):
-        if any(path.is_relative_to(hidden) and path != hidden for hidden in (*_SHARED, _RUN)):
+        if any(path.is_relative_to(hidden) and path != hidden for hidden in (*_shared(), _RUN)):
             yield from ("--ro-bind", str(path), str(path))
 
 
@@ -169,16 +176,17 @@ def hidden() -> list[Path]:
 async def _tried() -> Usable:
     if sys.platform != "linux":
         return Usable(why_not=f"bubblewrap is for Linux, and this is {platform.system()}")
-    if not shutil.which("bwrap"):
+    program = shutil.which("bwrap")
+    if not program:
         return Usable(why_not="bubblewrap is not installed; on Debian: `apt install bubblewrap`")
     try:
         async with asyncio.timeout(10):
-            said = await _run("bwrap", "--version")
+            said = await _run(program, "--version")
             trial = ("--unshare-net", *(word for path in _PROC for word in ("--ro-bind-try", path, path)))
-            await _run("bwrap", *_BASE, *trial, "--remount-ro", "/dev", "true")
+            await _run(program, *_BASE, *trial, "--remount-ro", "/dev", "true")
     except (OSError, TimeoutError, ToolError) as error:
         return Usable(why_not=f"bubblewrap does not work here: {error or 'it does not end'}")
-    return Usable(version=said.removeprefix("bubblewrap").strip())
+    return Usable(program=program, version=said.removeprefix("bubblewrap").strip())
 
 
 async def _run(*command: str) -> str:

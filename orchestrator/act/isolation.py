@@ -48,7 +48,8 @@ class Isolation:
         """`folder` is where paths begin; `private` is MDL's own, which no server sees."""
         self._settings, self._table, self._folder = settings, settings.isolation, folder.absolute()
         own = self._folder / ".mdl"
-        self._private = (own, *(path for path in private if not path.is_relative_to(own)))
+        everywhere = {*private, *(path.resolve() for path in private)}
+        self._private = (own, *sorted(path for path in everywhere if not path.is_relative_to(own)))
         self._own, self._bubblewrap = own / "servers" / name, bubblewrap
         self.cwd = self._folder / Path(settings.cwd or ".").expanduser()
 
@@ -63,6 +64,8 @@ class Isolation:
         _look(self._settings.command or "", cwd=self.cwd, path=env["PATH"])
         for made in (self._own.parents[1], self._own.parent, self._own, self._own / "home", self._own / "tmp"):
             made.mkdir(mode=0o700, exist_ok=True)
+            if made.is_symlink():  # a server that ran without bubblewrap may have put it there
+                raise ToolError(f"its own folder `{made}` is a link to elsewhere; take it away")
         found = await self._found()
         limits = self._limits(found)
         asked = [f"{name}={value}" for name, value in limits.items()]
@@ -72,7 +75,7 @@ class Isolation:
         inside = self._inside() if found.version else None
         return Start(
             command=(
-                *(wrapped(inside) if inside else ()),
+                *(wrapped(inside, program=found.program) if inside else ()),
                 *launched,
                 self._settings.command or "",
                 *self._settings.args,
@@ -127,7 +130,10 @@ class Isolation:
         )
 
     def _granted(self, key: Literal["read", "write"], text: str) -> Path:
-        path = (self._folder / Path(text).expanduser()).resolve()
+        given = self._folder / _expanded(text)
+        path = given.resolve()
+        if path != Path(os.path.normpath(given)):  # whoever writes there could lead it anywhere
+            raise ToolError(f"`isolation.{key}` names `{text}`, a link to `{path}`; name that itself")
         own = [one.resolve() for one in self._private]
         if any(path.is_relative_to(one) or one.is_relative_to(path) for one in own):
             raise ToolError(f"`isolation.{key}` names `{text}`, which holds MDL's own files; name a folder beside them")
@@ -162,6 +168,11 @@ def hint(words: str, in_force: InForce | None) -> str:
     if _NO_FILE.search(words):
         return "; what lies below /tmp, or beside mdl.toml since it started, it sees if `isolation.read` names it"
     return ""
+
+
+def _expanded(text: str) -> Path:
+    first, *rest = Path(text).parts or (".",)
+    return Path(first).expanduser().resolve().joinpath(*rest) if first.startswith("~") else Path(text)
 
 
 def _look(command: str, *, cwd: Path, path: str) -> None:

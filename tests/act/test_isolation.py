@@ -205,6 +205,7 @@ async def test_inside_there_are_no_powers_also_where_mdl_runs_as_root(hostile: H
         status = await it.does("found = open('/proc/self/status').read()")
         assert "CapEff:\t0000000000000000" in status
         assert "CapBnd:\t0000000000000000" in status
+        assert await it.does("import os; found = os.listdir('/proc/self/fd')") == ["0", "1", "2", "3"]  # 3 is the list
         assert "Error: " in str(await it.does(f"open('{PATTERN}', 'w').write('|/tmp/planted')"))
     assert pattern() == before
 
@@ -308,7 +309,7 @@ async def test_inside_a_fork_bomb_ends_at_its_limit(monkeypatch: pytest.MonkeyPa
         folder, python = Path(place), "/usr/bin/python3"
         inside = Inside(home=folder, tmp=folder, folder=folder, cwd=Path("/"), private=(), network=False)
         launched = [python, "-I", "-S", launch.__file__, "processes=20", "--", python, "-c", FORKING]
-        command = [*wrapped(inside), *launched]
+        command = [*wrapped(inside, program="bwrap"), *launched]
         if os.geteuid() == 0:
             command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
         process = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
@@ -345,7 +346,7 @@ async def test_commands_arguments_and_modules_relative_to_mdl_toml_go_on_working
         ({"read": [".mdl/journal.db"]}, "`isolation.read` names `.mdl/journal.db`, which holds MDL's own files"),
         ({"write": ["mdl.toml"]}, "`isolation.write` names `mdl.toml`, which holds MDL's own files"),
         ({"read": ["/"]}, "`isolation.read` names `/`, which holds MDL's own files"),
-        ({"write": ["link"]}, "`isolation.write` names `link`, which holds MDL's own files"),
+        ({"write": ["link"]}, "`isolation.write` names `link`, a link to `"),
         ({"read": ["nowhere"]}, "`isolation.read` names `nowhere`, which is not there"),
         ({"write": ["notes.txt"]}, "`isolation.write` names `notes.txt`, which is no folder"),
     ],
@@ -385,6 +386,19 @@ async def test_where_bubblewrap_is_required_and_not_usable_nothing_is_started(
         assert not await servers.ready(timeout=15)
         reason = servers.servers()[0].reason or ""
         assert reason.startswith("`isolation.bubblewrap` requires what is not to be had: bubblewrap is")
+
+
+@pytest.mark.requires("bwrap")
+async def test_a_link_that_a_server_put_in_place_of_its_own_folder_leads_nowhere(
+    running: Running, folder: Path
+) -> None:
+    outside, own = folder.parent / "outside", folder / ".mdl" / "servers" / "it"
+    for made in (outside, own):
+        made.mkdir(parents=True)
+    (own / "home").symlink_to(outside)
+    async with running({"it": ServerSettings(command=sys.executable)}, folder=folder) as servers:
+        assert not await servers.ready(timeout=15)
+        assert servers.servers()[0].reason == f"its own folder `{own / 'home'}` is a link to elsewhere; take it away"
 
 
 @pytest.mark.requires("bwrap")
