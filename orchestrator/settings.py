@@ -15,12 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StrictBool, V
 
 from orchestrator.clock import seconds
 from orchestrator.errors import GoalError, SettingsError
+from orchestrator.isolation_table import IsolationTable
 from orchestrator.limits import Rules
 from orchestrator.policy_table import OwnerTable, PolicyTable, owner_tables, policy_table
+from orchestrator.sizes import Size, size
 from orchestrator.types import Goal, Json, SinkKind
 from orchestrator.written import SECRET, VARIABLE, goal
-
-_SIZES = {"": 1, "B": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 
 
 def _duration(value: Any) -> float:
@@ -28,13 +28,6 @@ def _duration(value: Any) -> float:
         return seconds(value if isinstance(value, str) else repr(value))
     except SettingsError as error:
         raise ValueError(str(error)) from error
-
-
-def _size(value: Any) -> int:
-    match = re.fullmatch(r"(\d+)\s*(B|kB|MB|GB)?", str(value))
-    if not match:
-        raise ValueError("a size is a number of bytes, or a text such as `1MB`")
-    return int(match[1]) * _SIZES[match[2] or ""]
 
 
 class Keep(NamedTuple):
@@ -46,7 +39,7 @@ class Keep(NamedTuple):
 
 def _keep(value: Any) -> Keep:
     if re.fullmatch(r"\d+\s*(B|kB|MB|GB)", str(value)):
-        return Keep(bytes=_size(value))
+        return Keep(bytes=size(value))
     try:
         return Keep(seconds=_duration(value))
     except ValueError as error:
@@ -54,7 +47,6 @@ def _keep(value: Any) -> Keep:
 
 
 Duration = Annotated[float, PlainValidator(_duration, json_schema_input_type=str)]
-Size = Annotated[int, PlainValidator(_size, json_schema_input_type=str | int)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
 
@@ -230,11 +222,14 @@ class ServerSettings(_Table):
     trust: StrictBool | None = None
     timeout: Duration = 20.0
     tools: dict[str, ToolSettings] = {}
+    isolation: IsolationTable = IsolationTable()
 
     @model_validator(mode="after")
     def _one_way(self) -> "ServerSettings":
         if (self.command is None) == (self.module is None):
             raise ValueError("give exactly one of `command` and `module`")
+        if self.module and "isolation" in self.model_fields_set:
+            raise ValueError("a module runs in this process and cannot have `isolation`; give its `command` instead")
         return self
 
     @property
@@ -264,9 +259,10 @@ class MeaningSettings(_Table):
 
 
 class Settings(_Table):
-    """A whole `mdl.toml`. `folder` is where relative paths begin."""
+    """A whole `mdl.toml`. `folder` is where relative paths begin, `file` its own name there."""
 
     folder: Path
+    file: str = "mdl.toml"
     journal: JournalSettings = JournalSettings()
     http: HttpSettings = HttpSettings()
     loop: LoopSettings = LoopSettings()
@@ -332,7 +328,8 @@ def parse(text: str, *, folder: Path, name: str = "mdl.toml", environment: Mappi
         goals = _goals(tables.pop("goals", []))
         policy, owners = policy_table(tables.pop("policy", {})), owner_tables(tables.pop("owners", {}))
         filled = _filled(tables, os.environ if environment is None else environment, "")
-        return Settings.model_validate({**filled, "goals": goals, "policy": policy, "owners": owners, "folder": folder})
+        ours = {"goals": goals, "policy": policy, "owners": owners, "folder": folder, "file": Path(name).name}
+        return Settings.model_validate({**filled, **ours})
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{name} is not TOML: {error}") from error
     except ValidationError as error:

@@ -77,7 +77,10 @@ class Child:
             case code if code < 0:
                 return f"it was killed by {signal.Signals(-code).name}"
             case code:
-                return f"it ended with exit code {code}"
+                signals = {
+                    128 + one.value: f" ({one.name})" for one in signal.Signals
+                }  # as bubblewrap and shells say it
+                return f"it ended with exit code {code}{signals.get(code, '')}"
 
     async def _read(self, process: Process, heard: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
         stdout = process.stdout

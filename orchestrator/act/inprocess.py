@@ -21,6 +21,7 @@ from orchestrator.act.catalogue import catalogue
 from orchestrator.act.content import answer, clipped
 from orchestrator.act.direct import Direct, direct
 from orchestrator.act.server import Changed, Standing
+from orchestrator.act.toolbox import InForce
 from orchestrator.act.tracing import carried, meta
 from orchestrator.errors import ToolError, ToolMissing, ToolUncertain
 from orchestrator.settings import ServerSettings
@@ -31,6 +32,8 @@ _LOG = logging.getLogger("mdl.act")
 
 class InProcess:
     """An MCPServer object of this process."""
+
+    in_force: InForce | None = None
 
     def __init__(self, name: str, settings: ServerSettings, server: MCPServer[Any], *, changed: Changed) -> None:
         """Call `server`; `changed` is told when it is up."""

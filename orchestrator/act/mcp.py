@@ -6,13 +6,10 @@ The shape is forced by the SDK: a Client is left by the task that entered it, an
 import asyncio
 import logging
 import time
-from pathlib import Path
 from typing import cast
 
-import msgspec
 from mcp import Client, MCPError
 from mcp.client.session import IncomingMessage
-from mcp.client.stdio import get_default_environment
 from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT, RequestParamsMeta, Tool as Listed, ToolListChangedNotification
 from opentelemetry.context import attach, detach
@@ -21,13 +18,14 @@ from pydantic import ValidationError
 from orchestrator.act.catalogue import catalogue
 from orchestrator.act.child import Child
 from orchestrator.act.content import answer, clipped
+from orchestrator.act.isolation import Isolation, hint
 from orchestrator.act.server import Changed, Standing
+from orchestrator.act.toolbox import InForce
 from orchestrator.act.tracing import carried, meta
 from orchestrator.errors import ToolError, ToolMissing, ToolUncertain
 from orchestrator.settings import ServerSettings
 from orchestrator.types import Grant, Json
 
-CONFIG = "MDL_SERVER_CONFIG"
 _LOG = logging.getLogger("mdl.act")
 _SHORTEST, _LONGEST = 0.1, 30.0
 _PAGES = 100
@@ -38,11 +36,14 @@ _SETTLE = 0.1
 class Connection:
     """A server's process and the conversation with it."""
 
-    def __init__(self, name: str, settings: ServerSettings, *, folder: Path, patience: float, changed: Changed) -> None:
-        """Run the command in `folder` (or its `cwd`); `patience` is how long its handshake may take, in seconds."""
+    def __init__(
+        self, name: str, settings: ServerSettings, *, isolation: Isolation, patience: float, changed: Changed
+    ) -> None:
+        """Run the command as `isolation` says; `patience` is how long its handshake may take, in seconds."""
         self.name, self.timeout, self.standing = name, settings.timeout, Standing("starting")
         self._settings, self._patience, self._changed = settings, patience, changed
-        self._cwd = folder / Path(settings.cwd or ".").expanduser()
+        self._isolation = isolation
+        self.in_force: InForce | None = None
         self._client: Client | None = None
         self._stale, self._over = asyncio.Event(), asyncio.Event()
 
@@ -84,13 +85,19 @@ class Connection:
         finally:
             if token is not None:
                 detach(token)
-        return answer(result)
+        try:
+            return answer(result)
+        except ToolUncertain:
+            raise
+        except ToolError as error:
+            raise ToolError(f"{error}{hint(str(error), self.in_force)}") from error
 
     async def _life(self) -> str:
         """One life of the process, and why it ended."""
         self._over.clear()
-        child = self._born()
+        child = None
         try:
+            child = await self._born()
             await self._converse(child)
         except Exception as error:  # noqa: BLE001  whatever a foreign server brings about is a reason, not our end
             return self._why(error, child)
@@ -150,20 +157,19 @@ class Connection:
         if self.standing.state == "up":
             self._show(Standing("starting", reason="its process has just ended"))
 
-    def _born(self) -> Child:
-        env = get_default_environment() | self._settings.env
-        if self._settings.config:
-            env[CONFIG] = msgspec.json.encode(self._settings.config).decode()
-        return Child((self._settings.command or "", *self._settings.args), env=env, cwd=self._cwd, ended=self._ended)
+    async def _born(self) -> Child:
+        start = await self._isolation.start()
+        self.in_force = start.in_force
+        return Child(start.command, env=start.env, cwd=start.cwd, ended=self._ended)
 
-    def _why(self, error: Exception | None, child: Child) -> str:
+    def _why(self, error: Exception | None, child: Child | None) -> str:
         """One line for people; without the values of `env`, which may be secrets."""
         cause = error and _first(error)
         match cause:
             case TimeoutError():
                 what = f"it did not answer the handshake within {self._patience:g} s"
-            case FileNotFoundError() | NotADirectoryError() if not self._cwd.is_dir():
-                what = f"its folder `{self._cwd}` is not there; mend `cwd`"
+            case FileNotFoundError() | NotADirectoryError() if not self._isolation.cwd.is_dir():
+                what = f"its folder `{self._isolation.cwd}` is not there; mend `cwd`"
             case FileNotFoundError():
                 what = f"its command `{self._settings.command}` is not there; mend `command`, or PATH"
             case OSError():
@@ -173,11 +179,12 @@ class Connection:
             case ToolError():
                 what = str(cause)
             case _:
-                what = child.left() or (_line(cause) if cause else "it closed its output")
-        words = child.words()
+                what = (child and child.left()) or (_line(cause) if cause else "it closed its output")
+        words = child.words() if child else ""
         for secret in filter(lambda value: len(value) > 3, self._settings.env.values()):  # noqa: PLR2004  not `1` or `on`
             words = words.replace(secret, "***")
-        return f"{what}; its last words: {words}" if words else what
+        what = f"{what}; its last words: {words}" if words else what
+        return what + hint(words, self.in_force)
 
 
 async def _listed(client: Client) -> list[Listed]:

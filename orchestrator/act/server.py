@@ -5,6 +5,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from orchestrator.act.toolbox import InForce
 from orchestrator.types import Grant, Json, Tool
 
 Changed = Callable[[], None]
@@ -28,6 +29,8 @@ class Server(Protocol):
     name: str
     timeout: float
     standing: Standing
+    in_force: InForce | None
+    """What isolates it; None for one in this process, or not started yet."""
 
     async def own(self) -> None:
         """Hold it until cancelled. Never raises for what the server does."""

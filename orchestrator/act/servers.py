@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import Self
 
 from orchestrator.act.arguments import Misfit, misfit
+from orchestrator.act.bubblewrap import Bubblewrap
+from orchestrator.act.isolation import Isolation
 from orchestrator.act.limits import Limits
 from orchestrator.act.results import decode, encode, summary
 from orchestrator.act.retry import Attempt, again
@@ -32,6 +34,7 @@ class Servers:
         *,
         folder: Path,
         random: Random,
+        private: tuple[Path, ...] = (),
         patience: float = 30.0,
         max_result: int = 256_000,
     ) -> None:
@@ -41,11 +44,12 @@ class Servers:
             settings: `[mcpServers]` by name.
             folder: where relative paths begin, and where commands run.
             random: seeded; jitter of retries comes from it.
+            private: MDL's own files and folders, besides `.mdl`: no isolated server sees them.
             patience: seconds a server may take to answer its handshake.
             max_result: bytes of JSON a result may have; a larger one is cut to a summary.
         """
         self._settings, self._folder, self._random = dict(settings), folder, random
-        self._patience, self._max_result = patience, max_result
+        self._private, self._patience, self._max_result = private, patience, max_result
         self._servers: dict[str, Server] = {}
         self._tools: dict[str, Tool] = {}
         self._news = asyncio.Event()
@@ -85,7 +89,12 @@ class Servers:
         """Every configured server, up or not."""
         idle = Standing("down", reason="it is not started yet")
         standings = {name: self._servers[name].standing if self._servers else idle for name in self._settings}
-        return tuple(ServerStatus(name, one.state, len(one.tools), one.reason) for name, one in standings.items())
+        return tuple(
+            ServerStatus(
+                name, one.state, len(one.tools), one.reason, self._servers[name].in_force if self._servers else None
+            )
+            for name, one in standings.items()
+        )
 
     async def ready(self, names: Iterable[str] | None = None, *, timeout: float) -> bool:  # noqa: ASYNC109  not a deadline for the caller: it answers False
         """Wait until none of these servers (all, if none are named) is starting; answer whether all are up.
@@ -235,12 +244,13 @@ class Servers:
         from orchestrator.act.modules import load  # noqa: PLC0415  likewise
 
         loaded = {name: load(name, one, folder=self._folder) for name, one in self._settings.items() if one.module}
-        shared = Counter(map(id, loaded.values()))
+        shared, bubblewrap = Counter(map(id, loaded.values())), Bubblewrap()
         servers: dict[str, Server] = {}
         for name, one in self._settings.items():
             if name not in loaded:
+                isolation = Isolation(name, one, folder=self._folder, private=self._private, bubblewrap=bubblewrap)
                 servers[name] = Connection(
-                    name, one, folder=self._folder, patience=self._patience, changed=self._changed
+                    name, one, isolation=isolation, patience=self._patience, changed=self._changed
                 )
                 continue
             if one.config and shared[id(loaded[name])] > 1:

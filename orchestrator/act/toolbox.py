@@ -11,13 +11,28 @@ Again: TypeAlias = Callable[[], Awaitable[bool]]
 """Whether a granted call may be made once more."""
 
 
+class InForce(Struct, frozen=True, kw_only=True):
+    """What isolates a server that is a process of its own. Sizes in bytes."""
+
+    home: str
+    environment: tuple[str, ...]
+    limits: dict[str, int]
+    bubblewrap: str | None = None
+    """Its version."""
+    why_not: str | None = None
+    """Why bubblewrap does not hold it."""
+    network: bool = True
+    write: tuple[str, ...] = ()
+
+
 class ServerStatus(Struct, frozen=True, omit_defaults=True):
-    """How one server is: `up`, `starting` or `down`, with the reason and how many tools it lists."""
+    """How one server is: `up`, `starting` or `down`, with the reason, how many tools it lists, and what isolates it."""
 
     name: str
     state: str
     tools: int = 0
     reason: str | None = None
+    in_force: InForce | None = None
 
 
 class Toolbox(Protocol):

@@ -50,7 +50,18 @@ def toolbox(settings: Settings, *, only: Collection[str] | None = None) -> Serve
     if str(settings.folder) not in sys.path:
         sys.path.append(str(settings.folder))  # last, so that nothing beside mdl.toml hides a package
     chosen = {name: one for name, one in settings.servers.items() if only is None or name in only}
-    return Servers(chosen, folder=settings.folder, random=Random(0))  # noqa: S311  jitter, not a secret
+    jitter = Random(0)  # noqa: S311  no secret
+    return Servers(chosen, folder=settings.folder, random=jitter, private=_private(settings))
+
+
+def _private(settings: Settings) -> tuple[Path, ...]:
+    """MDL's own files, which no isolated server sees; nor what has their names in its own, such as `NAME-wal`."""
+    from orchestrator.journal.remote import SOCKET
+    from orchestrator.journal.signing_key import NAME
+
+    journal = settings.path(settings.journal.path)
+    beside = (journal, *(journal.with_name(name) for name in (SOCKET, NAME)))
+    return (settings.folder / settings.file, *beside, settings.path(settings.meaning.path))
 
 
 @asynccontextmanager

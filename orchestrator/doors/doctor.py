@@ -8,9 +8,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from orchestrator.act.toolbox import InForce
 from orchestrator.clock import SystemClock
 from orchestrator.control import Control
 from orchestrator.doors import build
+from orchestrator.doors.isolation_views import IN_PROCESS, in_words
 from orchestrator.doors.session import Listing
 from orchestrator.doors.sessions import session
 from orchestrator.errors import MDLError
@@ -24,12 +26,14 @@ _LOW_DISK = 1_000_000_000
 _LISTED = 5
 
 
-class Finding(Struct, frozen=True):
+class Finding(Struct, frozen=True, omit_defaults=True):
     """One thing that was tried."""
 
     what: str
     well: bool
     text: str
+    in_force: InForce | None = None
+    """What isolates a server."""
 
 
 async def examine(file: Path) -> list[Finding]:
@@ -114,6 +118,9 @@ async def _live(file: Path, settings: Settings) -> AsyncIterator[Finding]:
         for server in listing.servers:
             text = f"{server.tools} tools" if server.state == "up" else f"{server.state}: {server.reason}"
             yield Finding(f"server {server.name}", well=server.state == "up", text=text)
+            if settings.servers[server.name].module or server.in_force:
+                text = in_words(server.in_force) if server.in_force else IN_PROCESS
+                yield Finding(f"isolation {server.name}", well=True, text=text, in_force=server.in_force)
         for finding in _reconciles(listing):
             yield finding
         for goal in settings.goals:

@@ -24,6 +24,12 @@ on = ["hello"]                              # event types
 when = "event.data.name != ''"              # CEL; leave it out to take every event of the type
 do = [{ tool = "notify.send", args = { text = "='Hello, ' + event.data.name + '!'" } }]
 
+# Any MCP server; under bubblewrap, where that is installed, it has no network and writes nothing but its own folder:
+# [mcpServers.files]
+# command = "npx"
+# args = ["-y", "@modelcontextprotocol/server-filesystem", "data"]
+# isolation = { network = true, write = ["data"] }   # `mdl doctor` says what is in force
+
 # Rows that change in a database of yours (then: `mdl source install shop`):
 # [sources.shop]
 # kind = "sqlite"

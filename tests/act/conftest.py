@@ -41,22 +41,33 @@ def running() -> Callable[..., AbstractAsyncContextManager[Servers]]:
     """A toolbox of these servers: `running({"shop": settings}, patience=2)`."""
 
     def make(
-        settings: dict[str, ServerSettings], *, folder: Path = HERE, patience: float = 15, max_result: int = 256_000
+        settings: dict[str, ServerSettings],
+        *,
+        folder: Path = HERE,
+        private: tuple[Path, ...] = (),
+        patience: float = 15,
+        max_result: int = 256_000,
     ) -> Servers:
         seeded = Random(1)  # noqa: S311  jitter, the same in every run
-        return Servers(settings, folder=folder, random=seeded, patience=patience, max_result=max_result)
+        return Servers(
+            settings, folder=folder, random=seeded, private=private, patience=patience, max_result=max_result
+        )
 
     return make
 
 
 @pytest.fixture(scope="session")
 def script() -> Callable[..., ServerSettings]:
-    """Settings of a server in `servers/`: `script("raw.py", "many", ledger=file, timeout="5s")`."""
+    """Settings of a server in `servers/`: `script("raw.py", "many", ledger=file, timeout="5s")`.
+
+    It writes its ledger wherever the test wants it, and the machine's own process ids into it.
+    """
 
     def make(name: str, *args: str, ledger: Path | None = None, **more: Json) -> ServerSettings:
         env = {} if ledger is None else {"LEDGER": str(ledger)}
         command = (str(HERE / "servers" / name), *args)
-        return ServerSettings(command=sys.executable, args=command, env=env | more.pop("env", {}), **more)
+        bare: Json = {"isolation": {"bubblewrap": "off"}}
+        return ServerSettings(command=sys.executable, args=command, env=env | more.pop("env", {}), **(bare | more))
 
     return make
 

@@ -87,7 +87,8 @@ class Place:
         if table.get("command") != "canary":
             return table
         args = ["-I", "-S", str(CANARY), str(self._canaries / f"{name}.json"), str(self.ledger(name))]
-        return {**table, "command": sys.executable, "args": args}
+        # An instrument, not a suspect: it writes its ledger outside, and notes its life by its process id.
+        return {**table, "command": sys.executable, "args": args, "isolation": {"bubblewrap": "off"}}
 
 
 def _listed(name: str, usual: Table | None, said: Table) -> Table:

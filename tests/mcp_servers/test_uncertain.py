@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from orchestrator.act.servers import Servers
+from orchestrator.isolation_table import IsolationTable
 from orchestrator.settings import ServerSettings
 from orchestrator.types import Action, Event, Grant, Json, Outcome
 from tests.mcp_servers.conftest import ROOT
@@ -37,7 +38,10 @@ async def outcome(where: str, folder: Path, server: str, config: dict[str, Json]
     settings = ServerSettings(module=module, config=config)
     if where == "stdio":
         env = {"PYTHONPATH": str(ROOT)}
-        settings = ServerSettings(command=sys.executable, args=("-m", module), config=config, env=env, trust=True)
+        outside = IsolationTable(network=True)
+        settings = ServerSettings(
+            command=sys.executable, args=("-m", module), config=config, env=env, trust=True, isolation=outside
+        )
     action = Action.of(EVENT, "goal@1", step="0", tool=f"{server}.{tool}", arguments=call)
     async with Servers({server: settings}, folder=folder, random=Random(1)) as servers:  # noqa: S311  jitter
         assert await servers.ready(timeout=15)
