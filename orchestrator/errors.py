@@ -11,6 +11,7 @@ MDLError
 │   ├── JournalFull        the queue is full, or the disk; come back later
 │   ├── JournalBroken      the chain or the format does not hold
 │   └── BodyGone           a record's body, or all of it, went with `[journal] keep`
+├── MaskError              a mask that stands for nothing, or a vault that cannot be used
 ├── CheckpointError        a signed checkpoint does not fit, cannot be made, or was not taken
 ├── SourceError            a source cannot be read
 │   ├── EventError         what came in is no event (has .status for HTTP)
@@ -70,6 +71,10 @@ class JournalBroken(JournalError):  # noqa: N818  a state, and the name people s
 
 class BodyGone(JournalError):  # noqa: N818  a state
     """A record's body, or all of the record, went with `[journal] keep`."""
+
+
+class MaskError(MDLError):
+    """A mask stands for nothing, any more, or the vault or its key cannot be used."""
 
 
 class CheckpointError(MDLError):
