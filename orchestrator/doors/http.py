@@ -19,6 +19,7 @@ from orchestrator.clock import Clock
 from orchestrator.doors.metrics import metrics
 from orchestrator.errors import SettingsError
 from orchestrator.figures import Figures
+from orchestrator.masking.masking import Masking
 from orchestrator.observe.gate import Gate
 from orchestrator.observe.intake import Intake
 from orchestrator.observe.problem import Problem
@@ -38,6 +39,7 @@ def application(
     health: Health,
     figures: Callable[[], Figures],
     mcp: MCPServer,
+    masking: Masking | None = None,
 ) -> ASGIApp:
     """Everything that is served: `/events`, `/hooks/NAME`, `/healthz`, `/metrics`, `/mcp`.
 
@@ -51,7 +53,7 @@ def application(
 
     gated = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the Gate stands before it
     door = mcp.streamable_http_app(stateless_http=True, json_response=True, transport_security=gated)
-    webhooks = routes(intake, settings=settings, hooks=hooks, clock=clock)
+    webhooks = routes(intake, settings=settings, hooks=hooks, clock=clock, masking=masking)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
