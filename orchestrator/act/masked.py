@@ -1,13 +1,17 @@
 """A toolbox whose callers see masks alone: values go to a tool's `unmask` arguments, and what tools say is masked."""
 
+import logging
 from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
 from orchestrator.act.toolbox import Again, ServerStatus, Toolbox
 from orchestrator.errors import MaskError, ToolError
+from orchestrator.masking.echo import Echo
 from orchestrator.masking.masking import Masking
 from orchestrator.types import Action, Call, Grant, Json, Outcome, Tool
+
+_log = logging.getLogger("mdl.act")
 
 
 class MaskedToolbox:
@@ -34,18 +38,23 @@ class MaskedToolbox:
 
     async def act(self, grant: Grant, *, again: Again | None = None) -> Outcome:
         """Call the granted tool with what its masks stand for. The outcome has the action as it was granted."""
+        told = dict[str, Json]()
         try:
-            action = self._opened(grant.action)
+            action = self._opened(grant.action, told)
         except MaskError as error:
             return Outcome(action=grant.action, status="failed", error=str(error), attempts=0)
         outcome = await self._behind.act(replace(grant, action=action), again=again)
+        echo = Echo(self._masking, grant.action, told)
         masked = replace(
             outcome,
             action=grant.action,
-            result=self._masking.value(outcome.result),
-            error=outcome.error and self._masking.text(outcome.error),
+            result=echo.value(outcome.result),
+            error=outcome.error and echo.text(outcome.error),
         )
-        await self._masking.settled()
+        try:
+            await self._masking.settled()
+        except MaskError as error:
+            _log.error("what `%s` gave has masks that stand for nothing: %s", grant.action.tool, error)
         return masked
 
     async def read(self, call: Call) -> Json:
@@ -62,11 +71,12 @@ class MaskedToolbox:
             await self._masking.settled()
         return result
 
-    def _opened(self, action: Action) -> Action:
+    def _opened(self, action: Action, told: dict[str, Json]) -> Action:
         names = self._unmask.get(action.tool)
         if not names:
             return action
         arguments = {
-            name: self._masking.unmasked(value) if name in names else value for name, value in action.arguments.items()
+            name: self._masking.unmasked(value, told) if name in names else value
+            for name, value in action.arguments.items()
         }
         return replace(action, arguments=arguments)

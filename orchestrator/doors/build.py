@@ -16,6 +16,7 @@ from orchestrator.act.toolbox import Toolbox
 from orchestrator.clock import Clock
 from orchestrator.decide.llm import ModelPlanner
 from orchestrator.errors import MaskError, SettingsError
+from orchestrator.guard.masks import masks
 from orchestrator.guard.own import own_policy
 from orchestrator.guard.policy import Policy
 from orchestrator.guard.verdict import POLICIES
@@ -129,7 +130,8 @@ def policies(settings: Settings) -> tuple[Policy, ...]:
     Raises:
         SettingsError: one of one's own cannot be loaded.
     """
-    return (*POLICIES, *(own_policy(name, settings.folder) for name in settings.policy.own))
+    masked = () if settings.masking is None else (masks,)
+    return (*masked, *POLICIES, *(own_policy(name, settings.folder) for name in settings.policy.own))
 
 
 @asynccontextmanager

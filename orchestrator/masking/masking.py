@@ -4,7 +4,6 @@ Each value is masked once, at the door it comes through; a text that already loo
 mask that somebody sends stands for the text that was sent, and never for the value of another.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -66,7 +65,7 @@ class Masking:
         return self._whole(value) if self._named("data") else self._below(value, below((self._rules,), "data")[0])
 
     def value(self, value: Json) -> Json:
-        """Any value that no path leads to: what a tool gave."""
+        """Any value that no path leads to, such as what a tool gave."""
         return self._below(value, ())
 
     def event(self, event: Event) -> Event:
@@ -120,20 +119,23 @@ class Masking:
 
     # ------------------------------------------------------------ in Act
 
-    def unmasked(self, value: Json) -> Json:
+    def unmasked(self, value: Json, told: dict[str, Json]) -> Json:
         """A value with every mask in its texts turned back; a text that is one mask becomes what it stands for.
+
+        What each mask stood for is added to `told`.
 
         Raises:
             MaskError: a mask stands for nothing, any more.
         """
         match value:
             case str():
-                whole = MASK.fullmatch(value)
-                return self._behind(whole[0], whole[1]) if whole else MASK.sub(self._written, value)
+                for found in MASK.finditer(value):
+                    told[found[0]] = self._behind(found[0], found[1])
+                return told[value] if value in told else MASK.sub(lambda found: _written(told[found[0]]), value)
             case dict():
-                return {name: self.unmasked(one) for name, one in cast("dict[str, Json]", value).items()}
+                return {name: self.unmasked(one, told) for name, one in cast("dict[str, Json]", value).items()}
             case list():
-                return [self.unmasked(one) for one in cast("list[Json]", value)]
+                return [self.unmasked(one, told) for one in cast("list[Json]", value)]
             case _:
                 return value
 
@@ -209,9 +211,9 @@ class Masking:
             raise MaskError(f"`{text}` has not the shape of what it stands for; nobody but MDL makes masks")
         return value
 
-    def _written(self, found: re.Match[str]) -> str:
-        value = self._behind(found[0], found[1])
-        return value if isinstance(value, str) else encoded(value).decode()
+
+def _written(value: Json) -> str:
+    return value if isinstance(value, str) else encoded(value).decode()
 
 
 def _texts(value: Json) -> Iterator[str]:
