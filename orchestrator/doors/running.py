@@ -23,6 +23,7 @@ from orchestrator.doors.http import application, serving
 from orchestrator.doors.mcp import server
 from orchestrator.doors.session import Parts, Session, control
 from orchestrator.doors.sessions import own as own_journal
+from orchestrator.doors.values import letting_go
 from orchestrator.errors import JournalError, JournalFull, MDLError
 from orchestrator.figures import Figures, figures
 from orchestrator.journal import own
@@ -199,11 +200,14 @@ async def running(file: Path, *, clock: Clock | None = None) -> AsyncGenerator[R
         await journal.append([event_draft(own.loop_event(own.LOOP_STARTED, at=clock.now(), data={"pid": os.getpid()}))])
         async with asyncio.TaskGroup() as tasks:
             loop = tasks.create_task(live.loop.run(), name="loop")
-            keeping = tasks.create_task(_keep(live, clock=clock), name="retention")
+            keeping = [tasks.create_task(_keep(live, clock=clock), name="retention")]
+            if masking is not None:
+                keeping.append(tasks.create_task(letting_go(journal, live.loop.state, masking), name="vault"))
             async with _doors(live, clock=clock):
                 settle()
                 yield live
-                keeping.cancel()
+                for task in keeping:
+                    task.cancel()
                 live.loop.stop()  # its turns end while the doors close
             await loop
         await _stopped(journal, clock=clock)

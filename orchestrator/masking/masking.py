@@ -102,6 +102,15 @@ class Masking:
         """
         await self._vault.settled()
 
+    async def let_go(self, *, before: float, spared: Iterable[str] = ()) -> int:
+        """Forget the values that no door met since a time (epoch seconds), but for those whose masks stand in `spared`.
+
+        Raises:
+            MaskError: the disk does not take it.
+        """
+        kept = {found[1] for text in spared for found in MASK.finditer(text)}
+        return await self._vault.let_go(before=int(before) // _DAY, spared=kept)
+
     def redacted(self, text: str) -> str:
         """A text for people, such as a line of a log, in which masks stay and what is found is kept nowhere."""
         parts, read = list[str](), 0

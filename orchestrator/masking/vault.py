@@ -7,7 +7,7 @@ how long each is. A value is durable when `settled` returns, and gone once it wa
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -114,6 +114,28 @@ class Vault:
         except sqlite3.Error as error:
             raise MaskError(f"the vault `{self._file}` cannot be written: {error}") from error
 
+    async def let_go(self, *, before: int, spared: Collection[str] = ()) -> int:
+        """Forget what was not met since the day `before`, but for what is spared; how many there were.
+
+        Raises:
+            MaskError: the disk does not take it.
+        """
+        self._known.clear()
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._let_go, before, frozenset(spared))
+
+    def _let_go(self, before: int, spared: frozenset[str]) -> int:
+        try:
+            old = self._connection.execute("SELECT letters FROM masks WHERE day < ?", (before,)).fetchall()
+            gone = [row for row in old if row[0] not in spared]
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(
+                "DELETE FROM masks WHERE letters = ? AND day < ?", [(*row, before) for row in gone]
+            )
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._refused(error) from error
+        return len(gone)
+
     async def _stored(self) -> None:
         try:
             waiting = self._waiting
@@ -138,9 +160,12 @@ class Vault:
             self._connection.executemany(_PUT, [(letters, *one) for letters, one in waiting.items()])
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise MaskError(f"the vault `{self._file}` takes no more ({error}); make room") from error
+            raise self._refused(error) from error
+
+    def _refused(self, error: sqlite3.Error) -> MaskError:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        return MaskError(f"the vault `{self._file}` takes no more ({error}); make room")
 
     def _opened(self, letters: str, sealed: bytes) -> bytes:
         try:

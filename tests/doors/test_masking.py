@@ -1,4 +1,4 @@
-"""One secret of each kind, planted in every part of an event and at every door: it reaches a tool's own argument alone."""
+"""A secret of each kind, planted in every part of an event and at every door, reaches a tool's own argument alone."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -125,7 +125,7 @@ def happen(place: Place) -> Sequence[str]:
     with (place.folder / "feed.jsonl").open("a", encoding="utf-8") as feed:
         feed.write(json.dumps({"type": "fed", "deep": [{"card": FIELD}, {CARD: int(CARD.replace(" ", ""))}]}) + "\n")
         feed.write(f"no json {KEY}\n" + json.dumps({"type": [KEY]}) + "\n")
-    write(place.folder / "shop.db", f"INSERT INTO people VALUES ('{MAIL}', '{FIELD}', '{ALL}')")
+    write(place.folder / "shop.db", f"INSERT INTO people VALUES ('{MAIL}', '{FIELD}', '{ALL}')")  # noqa: S608  ours
     place.mdl("emit", "noted", "--subject", PHONE, "--data", json.dumps({"text": ALL}))
     place.happened("erp.people.inserted")
     place.happened("fed")
@@ -135,8 +135,8 @@ def happen(place: Place) -> Sequence[str]:
 
 def shown(place: Place) -> Iterator[str]:
     """All that MDL shows and copies of it."""
-    for words in (["tail", "-n", "500"], ["status"], ["pending"], ["tools"], ["goal", "list"], ["journal", "export", "-"]):
-        yield place.mdl(*words)
+    for words in ("tail -n 500", "status", "pending", "tools", "goal list", "journal export -"):
+        yield place.mdl(*words.split())
     yield (records := place.mdl("tail", "-n", "500", "--json"))
     for record in map(json.loads, records.splitlines()):
         if record["kind"] == "event":
@@ -148,8 +148,8 @@ def shown(place: Place) -> Iterator[str]:
 def held(place: Place, *texts: str) -> set[str]:
     """The secrets that stand anywhere in what MDL has kept, said, or asked a model."""
     theirs = {"shop.db", "shop.db-wal", "shop.db-shm", "feed.jsonl", "post.py", "mdl.toml"}
-    files = [one for one in place.folder.rglob("*") if one.is_file() and one.name not in theirs and one.suffix != ".pyc"]
-    kept = b"\n".join([*(one.read_bytes() for one in files), *(text.encode() for text in texts)])
+    files = [one for one in place.folder.rglob("*") if one.is_file() and one.suffix != ".pyc"]
+    kept = b"\n".join([*(one.read_bytes() for one in files if one.name not in theirs), *map(str.encode, texts)])
     return {secret for secret in SECRETS if secret.encode() in kept or secret.replace(" ", "").encode() in kept}
 
 

@@ -30,7 +30,7 @@ def test_a_mask_is_known_again_names_its_kind_and_is_the_same_for_the_same_value
 @given(values, values)
 def test_values_that_differ_have_masks_that_differ(one: Json, other: Json) -> None:
     assert (letters(one, KEY) == letters(other, KEY)) is (
-        [type(one), repr(one)] == [type(other), repr(other)] or one == other and type(one) is type(other)
+        [type(one), repr(one)] == [type(other), repr(other)] or (one == other and type(one) is type(other))
     )
 
 
@@ -53,7 +53,7 @@ def test_values_that_differ_have_masks_that_differ(one: Json, other: Json) -> No
         ({"a": 1}, False, False, False),
     ],
 )
-def test_a_mask_has_the_shape_its_value_had(value: Json, recipient: bool, shell: bool, path: bool) -> None:
+def test_a_mask_has_the_shape_its_value_had(value: Json, *, recipient: bool, shell: bool, path: bool) -> None:
     made = mask(value, "field", key=KEY)
     read = {"event": {"data": {"x": made}}}
     assert (misshapen("recipient", made, "=event.data.x", read) is None) is recipient
