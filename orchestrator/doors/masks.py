@@ -1,15 +1,19 @@
 """What a person at the machine does with a mask: see or forget its value. Each is an event in the journal first."""
 
+import re
 from pathlib import Path
 
 from orchestrator.doors import build
 from orchestrator.doors.session import Session
 from orchestrator.doors.sessions import session
+from orchestrator.errors import MaskError
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft
 from orchestrator.masking.mask import MASK, decoded
 from orchestrator.people import os_user
 from orchestrator.types import Json
+
+_LETTERS = re.compile(r"([a-z]{28})")
 
 
 async def revealed(mask: str, config: Path) -> Json:
@@ -41,9 +45,15 @@ async def forgotten(mask: str, config: Path) -> None:
 
 
 def letters(mask: str) -> str:
-    """The letters of a mask, or what stands there in its place."""
-    found = MASK.fullmatch(mask)
-    return found[1] if found else mask
+    """The letters of a mask that somebody names.
+
+    Raises:
+        MaskError: it is none.
+    """
+    found = MASK.fullmatch(mask) or _LETTERS.fullmatch(mask)
+    if found is None:  # and is not repeated, since it may be what is to be masked
+        raise MaskError("this is no mask; give one in quotes, as `mdl tail` shows it, or its 28 letters")
+    return found[1]
 
 
 async def _say(type_: str, mask: str, here: Session) -> None:

@@ -7,10 +7,17 @@ from pathlib import Path
 import httpx
 import pytest
 
+from orchestrator.doors.values import let_go
+from orchestrator.errors import MaskError
 from orchestrator.journal import own
 from orchestrator.masking.mask import MASK
-from orchestrator.testing import FakeOllama
-from tests.doors.places import Place, until, write
+from orchestrator.people import os_user
+from orchestrator.settings import Keep
+from orchestrator.testing import FakeOllama, ManualClock
+from tests.doors.places import GREET, NOTIFY, Place, until, write
+from tests.journal.keeping import DAY, GOALS, idle, kept
+from tests.loops import START, emit, event, set_goals
+from tests.masking.vaults import masking_at
 
 CARD, IBAN, KEY = "4111 1111 1111 1111", "DE02 1203 0000 0000 2020 51", "AKIA" + "2QX7MDLC4NARYT35"
 MAIL, PHONE, FIELD = "victim" + "@shop.example", "+49 30 901820", "the colour of my cat"
@@ -183,3 +190,108 @@ def test_without_masking_the_same_secrets_are_found(tmp_path: Path) -> None:
             happen(place)
             until(lambda: ollama.requests, "the model is asked")
         assert held(place, json.dumps(ollama.requests)) == set(SECRETS)
+
+
+MAILING = """
+[http]
+port = 0
+[mcpServers.notify]
+module = "mcp_servers.notify"
+config.channels.me = { file = "told.txt" }
+tools.send.unmask = ["text"]
+[masking]
+fields = ["data.name"]
+[[goals]]
+id = "greet"
+text = "Greet everybody."
+on = ["hello"]
+do = [{ tool = "notify.send", args = { channel = "me", text = "='Hello, ' + event.data.name" } }]
+"""
+
+
+def emitted(place: Place, name: str) -> str:
+    """Greet somebody; the mask of the name."""
+    place.mdl("emit", "hello", "--data", json.dumps({"name": name}))
+    return place.events("hello")[-1].data["name"]
+
+
+def test_a_mask_is_revealed_at_the_command_line_with_and_without_a_loop_and_written_down_first(tmp_path: Path) -> None:
+    place = Place(tmp_path, MAILING)
+    with place.running():
+        mask = emitted(place, "Ann Other")
+        assert [line.partition(" ")[2] for line in place.told()] == ["Hello, Ann Other"]
+        assert place.mdl("reveal", mask) == "Ann Other\n"
+        assert place.json("reveal", mask[-28:]) == "Ann Other"
+    assert place.mdl("reveal", mask) == "Ann Other\n"
+    told = place.events(own.REVEALED)
+    assert [one.data["mask"] for one in told] == [mask, mask[-28:], mask]
+    assert {one.data["by"] for one in told} == {os_user()}
+    assert "stands for nothing here" in place.mdl("reveal", "mask.card." + "a" * 28, code=1)
+    for no_mask in ("the key", mask[:-1], "Ann Other"):
+        assert "this is no mask" in (said := place.mdl("reveal", no_mask, code=1))
+        assert no_mask not in said
+    assert len(place.events(own.REVEALED)) == 3
+
+
+def test_what_is_forgotten_is_not_revealed_and_an_action_that_needs_it_fails(tmp_path: Path) -> None:
+    place = Place(tmp_path, MAILING)
+    mask = emitted(place, "Ann Other")
+    place.mdl("forget", mask)
+    (gone,) = place.events(own.FORGOTTEN)
+    assert gone.data["mask"] == mask
+    assert "was forgotten" in place.mdl("reveal", mask, code=1)
+    with place.running():
+        (failed,) = place.happened(f"{own.ACTION}failed")
+        assert "was forgotten" in failed.data["error"]
+        assert emitted(place, "Ann Other") == mask
+        assert [line.partition(" ")[2] for line in place.told()] == ["Hello, Ann Other"]
+
+
+def test_a_mask_from_before_is_revealed_after_masking_has_ended(tmp_path: Path) -> None:
+    place = Place(tmp_path, MAILING)
+    mask = emitted(place, "Ann Other")
+    place.file.write_text(NOTIFY + GREET, encoding="utf-8")
+    assert place.mdl("reveal", mask) == "Ann Other\n"
+
+
+def test_a_goal_that_holds_a_key_is_refused_and_the_key_is_not_repeated(tmp_path: Path) -> None:
+    place = Place(tmp_path, MAILING.replace('fields = ["data.name"]', 'detect = ["key"]'))
+    said = place.mdl("goal", "set", f"when hello then notify me with {KEY}", code=1)
+    assert "holds a key or token" in said
+    place.file.write_text(place.file.read_text(encoding="utf-8").replace("Greet everybody.", KEY), encoding="utf-8")
+    held = place.spawned("run")
+    assert held.wait(20) == 1
+    assert held.stderr is not None
+    with held.stderr, held.stdout or held.stderr:
+        assert "holds a key or token" in (told := held.stderr.read())
+    assert KEY not in said + told
+
+
+def test_settings_of_masking_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
+    place = Place(tmp_path, MAILING.replace('fields = ["data.name"]', 'fields = ["*.x"]'))
+    assert "`masking`: `fields`: `*.x` is no path below an event" in place.mdl("status", code=1)
+    place.file.write_text(MAILING.replace('fields = ["data.name"]', 'detect = ["names"]'), encoding="utf-8")
+    assert "`masking.detect.0` is 'names'; it must be 'email'" in place.mdl("status", code=1)
+
+
+async def test_values_go_with_the_bodies_of_their_time_but_those_that_are_still_needed(tmp_path: Path) -> None:
+    clock = ManualClock(START)
+    with masking_at(tmp_path, "data.name", clock=clock) as masking:
+        async with kept(tmp_path / "journal.db", clock, keep=Keep(2 * DAY)) as (journal, life, retention):
+            await set_goals(journal, *GOALS)
+            names = [masking.data({"name": name}) for name in ("done", "waits", "new")]
+            await emit(journal, event("1", data=names[0]))
+            await emit(journal, event("2", type_="shop.refund", data=names[1]))
+            await idle(life, journal)
+            await masking.settled()
+            clock.advance(3 * DAY)
+            names[2] = masking.data({"name": "new"})
+            await masking.settled()
+            await emit(journal, event("3", data=names[2]))
+            await idle(life, journal)
+            assert await let_go(journal, life.state, masking) == 0
+            await retention.once()
+            assert await let_go(journal, life.state, masking) == 1
+            assert masking.unmasked(names[1:], {}) == [{"name": "waits"}, {"name": "new"}]
+            with pytest.raises(MaskError):
+                masking.unmasked(names[0], {})
