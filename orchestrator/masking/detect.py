@@ -1,5 +1,6 @@
 """What is to be masked in a text: every detector that is wanted, asked of the text's view, and no place told twice."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
@@ -10,14 +11,21 @@ from orchestrator.masking.span import Span
 from orchestrator.masking.view import View
 
 Detector = Literal["email", "phone", "card", "iban", "key"]
-_DETECTORS: Mapping[Detector, tuple[Callable[[str], Iterator[Span]], int]] = {
-    "key": (keys, 8),
-    "card": (cards, 13),
-    "iban": (ibans, 15),
-    "email": (emails, 6),
-    "phone": (phones, 8),
+_DETECTORS: Mapping[Detector, tuple[Callable[[str], Iterator[Span]], int, re.Pattern[str]]] = {
+    "key": (
+        keys,
+        8,
+        re.compile(r"[\w/+=-]{16}|key|token|secret|pass|pwd|bearer|basic|://", re.IGNORECASE | re.ASCII),
+    ),
+    "card": (cards, 13, re.compile("[0-9]{4}")),
+    "iban": (ibans, 15, re.compile("[0-9]{2}")),
+    "email": (emails, 6, re.compile("@")),
+    "phone": (phones, 8, re.compile(r"\+|00")),
 }
-"""Each with the fewest characters it can find something in. Of two that begin at one place the first here counts."""
+"""Each with the fewest characters it can find something in, and what stands in any text with such a thing.
+
+Of two that begin at one place the first here counts.
+"""
 
 
 def detect(text: str, wanted: Iterable[Detector], *, masks: bool = True) -> list[Span]:
@@ -26,8 +34,8 @@ def detect(text: str, wanted: Iterable[Detector], *, masks: bool = True) -> list
     size, found = len(view.text), list[Span]()
     if masks and "mask" in view.text.lower():
         found += (Span(*like.span(), "mask") for like in LIKE.finditer(view.text))
-    for name, (detector, fewest) in _DETECTORS.items():
-        if size >= fewest and name in wanted:
+    for name, (detector, fewest, always) in _DETECTORS.items():
+        if size >= fewest and name in wanted and always.search(view.text):
             found += detector(view.text)
     if not found:
         return found

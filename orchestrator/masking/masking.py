@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _LONGEST = 1024
 """Characters of an attribute; a longer one is masked whole."""
 
+_SHORT, _REMEMBERED = 64, 8_192
+"""Characters of a text in which nothing was found and that is remembered for it, and how many are."""
+
 _BIGGEST = 10**19
 _DAY = 86_400
 
@@ -46,13 +49,17 @@ class Masking:
         """
         self._vault, self._key, self._clock = vault, key, clock
         self._rules, self._wanted = rules_of(fields), frozenset(detect)
+        self._clean = set[str]()
 
     # ------------------------------------------------------------ from outside
 
     def text(self, text: str) -> str:
         """A text with all that is found in it masked, in place."""
+        if text in self._clean:
+            return text
         found = detect(text, self._wanted)
         if not found:
+            self._remember(text)
             return text
         parts, read = list[str](), 0
         for start, end, kind in found:
@@ -187,6 +194,13 @@ class Masking:
         if "card" not in self._wanted or not 10**12 <= value < _BIGGEST or value != int(value):
             return value
         return self._mask(value, "card") if detect(str(int(value)), ("card",)) else value
+
+    def _remember(self, text: str) -> None:
+        """Names, types and the like come with every event, and need no second look."""
+        if len(text) <= _SHORT:
+            if len(self._clean) >= _REMEMBERED:
+                self._clean.clear()
+            self._clean.add(text)
 
     def _attribute(self, value: str) -> str:
         masked = self.text(value)
