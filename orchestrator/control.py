@@ -18,6 +18,7 @@ from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.journal import Journal
 from orchestrator.journal.state import LOADS, Held, Parked, Pending, State
+from orchestrator.masking.masking import Masking
 from orchestrator.observed import Observed
 from orchestrator.orient.conditions import check_fields, compile_goal
 from orchestrator.people import known_as, os_user
@@ -27,7 +28,7 @@ from orchestrator.replay.replay import Replay
 from orchestrator.replay.stretch import place
 from orchestrator.rulebook import Rulebook
 from orchestrator.tokens import Tokens
-from orchestrator.types import Event, Goal, GoalVersion, Record, canonical
+from orchestrator.types import Event, Goal, GoalVersion, Json, Record, canonical
 
 EMITTED = "mdl:emit"
 """Source of events that people give by hand and name no other."""
@@ -46,6 +47,7 @@ class Control:
         clock: tells when people act.
         servers: names of configured servers; a grant that names another is an error.
         declared: shapes of event types declared in the settings.
+        masking: masks what people emit, and keeps keys out of goals, where anything does.
     """
 
     def __init__(
@@ -56,9 +58,10 @@ class Control:
         clock: Clock,
         servers: Collection[str] = (),
         declared: dict[str, Observed] | None = None,
+        masking: Masking | None = None,
     ) -> None:
         """Act on this journal."""
-        self.journal, self._state, self._clock = journal, state, clock
+        self.journal, self._state, self._clock, self._masking = journal, state, clock, masking
         self._servers, self._declared = servers, declared or {}
         self._approvals = Approvals(journal, state, clock=clock)
         self.rulebook = Rulebook(journal, state, clock=clock)
@@ -81,6 +84,9 @@ class Control:
             EventError: 403, it claims to come from the loop itself, or from a source that is pulled.
         """
         refuse_claims(events)
+        if (masking := self._masking) is not None:
+            events = [masking.event(event) for event in events]
+            await masking.settled()
         return await self.journal.append([event_draft(event) for event in events])
 
     # ------------------------------------------------------------ goals
@@ -94,6 +100,7 @@ class Control:
         Raises:
             GoalError: it cannot work: CEL that does not compile, a field nobody has, a tool without leave or server.
         """
+        self.refuse_keys(msgspec.to_builtins(goal))
         compile_goal(goal)
         _check_leave(goal, self._servers)
         complaints = check_fields(goal, {type_: seen.shape for type_, seen in self.observed.items()})
@@ -101,6 +108,17 @@ class Control:
         if errors:
             raise GoalError(f"goal `{goal.id}`: {errors[0]}")
         return [one.text for one in complaints]
+
+    def refuse_keys(self, said: Json) -> None:
+        """Refuse what would bring a key into the journal with a goal, where keys are masked.
+
+        Raises:
+            GoalError: what somebody says of a goal holds one.
+        """
+        if self._masking is not None and self._masking.has_key(said):
+            raise GoalError(
+                "the goal holds a key or token; keys go to servers, as `${NAME}` in their `env`, and to no goal"
+            )
 
     async def set_goal(self, goal: Goal, *, person: str | None = None) -> GoalVersion:
         """Set a goal whose home is the journal; a known id gets a new version.

@@ -12,6 +12,7 @@ MDLError
 │   ├── JournalBroken      the chain or the format does not hold
 │   └── BodyGone           a record's body, or all of it, went with `[journal] keep`
 ├── AccessError            who asks may not do this (has .status for HTTP)
+├── MaskError              a mask that stands for nothing, or a vault that cannot be used
 ├── CheckpointError        a signed checkpoint does not fit, cannot be made, or was not taken
 ├── SourceError            a source cannot be read
 │   ├── EventError         what came in is no event (has .status for HTTP)
@@ -83,6 +84,10 @@ class AccessError(MDLError):
         """Say what is missing, never what there is."""
         super().__init__(text)
         self.status, self.error, self.scope = status, error, scope
+
+
+class MaskError(MDLError):
+    """A mask stands for nothing, any more, or the vault or its key cannot be used."""
 
 
 class CheckpointError(MDLError):

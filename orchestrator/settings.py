@@ -17,6 +17,8 @@ from orchestrator.clock import seconds
 from orchestrator.errors import GoalError, SettingsError
 from orchestrator.isolation_table import IsolationTable
 from orchestrator.limits import Rules
+from orchestrator.masking.detect import Detector
+from orchestrator.masking.fields import rules_of
 from orchestrator.policy_table import OwnerTable, PolicyTable, owner_tables, policy_table
 from orchestrator.sizes import Size, size
 from orchestrator.types import Goal, Json, SinkKind
@@ -196,6 +198,8 @@ class ToolSettings(_Table):
     idempotent: StrictBool | None = None
     sinks: dict[str, SinkKind] = {}
     """Arguments that say where a call goes or what it runs: only the owner's own CEL or literals may fill them."""
+    unmask: tuple[str, ...] = ()
+    """Arguments in which Act turns masks back into their values; in all others the tool is given the masks."""
     dry_run: StrictBool = False
     """Whether it is only to be watched: it is never called with a grant."""
     reconcile: str | None = Field(default=None, pattern=r"^[^\s.]+\.\S+$")
@@ -238,6 +242,23 @@ class ServerSettings(_Table):
         return self.module is not None if self.trust is None else self.trust
 
 
+class MaskingSettings(_Table):
+    """`[masking]`: what nobody but a tool's `unmask` arguments may see. Without this table nothing is masked."""
+
+    fields: tuple[str, ...] = ()
+    """Paths below an event, masked whole; `*` is any one step."""
+    detect: tuple[Detector, ...] = ()
+    """What is looked for in every text that comes from outside."""
+
+    @model_validator(mode="after")
+    def _are_paths(self) -> "MaskingSettings":
+        try:
+            rules_of(self.fields)
+        except SettingsError as error:
+            raise ValueError(f"`fields`: {error}") from error
+        return self
+
+
 class ModelSettings(_Table):
     """`[model]`: which model judges, where judgement is asked for. Without this table no model is ever asked."""
 
@@ -268,6 +289,7 @@ class Settings(_Table):
     loop: LoopSettings = LoopSettings()
     meaning: MeaningSettings = MeaningSettings()
     model: ModelSettings | None = None
+    masking: MaskingSettings | None = None
     sources: dict[Name, SourceSettings] = {}
     servers: dict[Name, ServerSettings] = Field(default={}, alias="mcpServers")
     schemas: dict[str, dict[str, Any]] = {}
@@ -289,6 +311,11 @@ class Settings(_Table):
         """The sinks of every tool that has some, argument to kind, by the tool's name `server.tool`."""
         tools = [(f"{server}.{name}", said) for server, one in self.servers.items() for name, said in one.tools.items()]
         return {name: said.sinks for name, said in tools if said.sinks}
+
+    def unmask(self) -> dict[str, frozenset[str]]:
+        """The arguments in which masks are turned back, of every tool that has some, by its name `server.tool`."""
+        tools = [(f"{server}.{name}", said) for server, one in self.servers.items() for name, said in one.tools.items()]
+        return {name: frozenset(said.unmask) for name, said in tools if said.unmask}
 
     @property
     def rules(self) -> Rules:

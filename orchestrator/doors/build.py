@@ -2,24 +2,27 @@
 
 import os
 import sys
-from collections.abc import AsyncGenerator, Collection, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Collection, Generator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from orchestrator.act.masked import MaskedToolbox
 from orchestrator.act.servers import Servers
 from orchestrator.act.toolbox import Toolbox
 from orchestrator.clock import Clock
 from orchestrator.decide.llm import ModelPlanner
-from orchestrator.errors import SettingsError
+from orchestrator.errors import MaskError, SettingsError
+from orchestrator.guard.masks import masks
 from orchestrator.guard.own import own_policy
 from orchestrator.guard.policy import Policy
 from orchestrator.guard.verdict import POLICIES
 from orchestrator.journal.journal import Reader
 from orchestrator.judging import Judging
+from orchestrator.masking.masking import Masking
 from orchestrator.models.model import Model
 from orchestrator.observe.jsonl import JsonLines
 from orchestrator.observe.source import Source
@@ -43,6 +46,7 @@ from rag.retrieve import Retriever
 if TYPE_CHECKING:
     from orchestrator.journal.notary import Notary
     from orchestrator.journal.places import Place
+    from orchestrator.masking.vault import Vault
 
 
 def toolbox(settings: Settings, *, only: Collection[str] | None = None) -> Servers:
@@ -64,8 +68,55 @@ def _private(settings: Settings) -> tuple[Path, ...]:
     return (settings.folder / settings.file, *beside, settings.path(settings.meaning.path))
 
 
+@contextmanager
+def masking(settings: Settings, *, clock: Clock) -> Generator[Masking | None]:
+    """What masks as `[masking]` says, with the vault and the key beside the journal; None without that table.
+
+    Raises:
+        MaskError: vault or key cannot be used.
+    """
+    chosen = settings.masking
+    if chosen is None:
+        yield None
+        return
+    from orchestrator.masking.vault import Vault  # loads cryptography, needless without masking
+
+    file, key = _vault(settings)
+    with closing(Vault(file, key)) as opened:
+        yield Masking(opened, key, fields=chosen.fields, detect=chosen.detect, clock=clock)
+
+
+@contextmanager
+def vault(settings: Settings) -> "Generator[Vault]":
+    """The vault that is there, also where the settings have no `[masking]` any more.
+
+    Raises:
+        MaskError: there is none, or it cannot be used.
+    """
+    from orchestrator.masking.vault import Vault
+
+    file, key = _vault(settings, only_there=True)
+    with closing(Vault(file, key)) as opened:
+        yield opened
+
+
+def _vault(settings: Settings, *, only_there: bool = False) -> tuple[Path, bytes]:
+    from orchestrator.masking.key import mask_key
+    from orchestrator.masking.vault import NAME
+
+    file = settings.path(settings.journal.path).with_name(NAME)
+    if only_there and not file.exists():
+        raise MaskError(f"there is no vault `{file}`; nothing was masked here")
+    return file, mask_key(file.parent, vault=file)
+
+
+def masked(tools: Toolbox, masking: Masking | None, settings: Settings) -> Toolbox:
+    """The toolbox as the loop and its doors see it."""
+    return tools if masking is None else MaskedToolbox(tools, masking, unmask=settings.unmask())
+
+
 @asynccontextmanager
-async def stages(settings: Settings, tools: Servers, *, clock: Clock) -> AsyncGenerator[Stages]:
+async def stages(settings: Settings, tools: Toolbox, *, clock: Clock) -> AsyncGenerator[Stages]:
     """The stages of the running loop, with the model where one is configured."""
     async with model(settings, clock=clock) as found, meaning(settings) as meant:
         asked = planner(settings, found)
@@ -90,7 +141,8 @@ def policies(settings: Settings) -> tuple[Policy, ...]:
     Raises:
         SettingsError: one of one's own cannot be loaded.
     """
-    return (*POLICIES, *(own_policy(name, settings.folder) for name in settings.policy.own))
+    masked = () if settings.masking is None else (masks,)
+    return (*masked, *POLICIES, *(own_policy(name, settings.folder) for name in settings.policy.own))
 
 
 @asynccontextmanager
@@ -176,8 +228,8 @@ def _places(settings: Settings, chosen: CheckpointSettings, *, clock: Clock) -> 
         yield CheckpointObject(chosen.put)
 
 
-def sources(settings: Settings, *, clock: Clock) -> list[Source]:
-    """Every source that is pulled; none is opened yet.
+def sources(settings: Settings, *, clock: Clock, masking: Masking | None = None) -> list[Source]:
+    """Every source that is pulled; none is opened yet. What they give is masked by `masking`.
 
     Raises:
         SettingsError: one cannot work as it is configured; names it.
@@ -185,7 +237,7 @@ def sources(settings: Settings, *, clock: Clock) -> list[Source]:
     found: list[Source] = []
     for name, one in settings.sources.items():
         try:
-            found += _pulled(name, one, settings, clock)
+            found += _pulled(name, one, settings, clock, masking)
         except SettingsError as error:
             raise SettingsError(f"source `{name}`: {error}") from error
     return found
@@ -207,14 +259,16 @@ def check(settings: Settings, *, clock: Clock) -> None:
     Hooks(hooks(settings), clock=clock, chance=os.urandom)
 
 
-def _pulled(name: str, one: SourceSettings, settings: Settings, clock: Clock) -> Iterator[Source]:
+def _pulled(
+    name: str, one: SourceSettings, settings: Settings, clock: Clock, masking: Masking | None
+) -> Iterator[Source]:
     match one:
         case SqliteSource():
-            yield SqliteChanges(name, one, path=settings.path(one.path))
+            yield SqliteChanges(name, one, path=settings.path(one.path), masking=masking)
         case TimerSource():
             yield Timer(name, one, clock=clock)
         case JsonlSource():
-            yield JsonLines(name, one, path=settings.path(one.path), clock=clock)
+            yield JsonLines(name, one, path=settings.path(one.path), clock=clock, masking=masking)
         case WebhookSource():
             pass
 

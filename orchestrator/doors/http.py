@@ -22,6 +22,7 @@ from orchestrator.doors.metrics import metrics
 from orchestrator.doors.rights import guarded
 from orchestrator.errors import SettingsError
 from orchestrator.figures import Figures
+from orchestrator.masking.masking import Masking
 from orchestrator.observe.gate import Gate
 from orchestrator.observe.intake import Intake
 from orchestrator.observe.problem import Problem
@@ -43,6 +44,7 @@ def application(
     mcp: MCPServer,
     access: Access,
     api: Iterable[Route] = (),
+    masking: Masking | None = None,
 ) -> ASGIApp:
     """Everything that is served: `/events`, `/hooks/NAME`, `/healthz`, `/metrics`, `/mcp`, and `/v1/…`, which is `api`.
 
@@ -61,7 +63,7 @@ def application(
 
     gated = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the Gate stands before it
     door = mcp.streamable_http_app(stateless_http=True, json_response=True, transport_security=gated)
-    webhooks = routes(allowed, settings=settings, hooks=hooks, clock=clock)
+    webhooks = routes(allowed, settings=settings, hooks=hooks, clock=clock, masking=masking)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:

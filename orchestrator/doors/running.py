@@ -15,7 +15,7 @@ from time import monotonic
 
 import msgspec
 
-from orchestrator.act.servers import Servers
+from orchestrator.act.toolbox import Toolbox
 from orchestrator.clock import Clock, SystemClock
 from orchestrator.control import refuse_claims
 from orchestrator.doors import build, show
@@ -25,6 +25,7 @@ from orchestrator.doors.http import application, serving
 from orchestrator.doors.mcp import server
 from orchestrator.doors.session import Parts, Session, control
 from orchestrator.doors.sessions import own as own_journal
+from orchestrator.doors.values import letting_go
 from orchestrator.errors import JournalError, JournalFull, MDLError
 from orchestrator.figures import Figures, figures
 from orchestrator.journal import own
@@ -35,6 +36,8 @@ from orchestrator.journal.retention import Retention
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.loop.loading import Loading
 from orchestrator.loop.loop import Loop
+from orchestrator.masking.logs import redacted_logs
+from orchestrator.masking.masking import Masking
 from orchestrator.observe.pump import pump
 from orchestrator.observe.watch import Watch
 from orchestrator.policy_table import PolicyTable
@@ -50,13 +53,22 @@ class Running:
     """One process's loop and everything around it."""
 
     def __init__(
-        self, file: Path, settings: Settings, journal: SqliteJournal, toolbox: Servers, stages: Stages, *, clock: Clock
+        self,
+        file: Path,
+        settings: Settings,
+        journal: SqliteJournal,
+        toolbox: Toolbox,
+        stages: Stages,
+        *,
+        clock: Clock,
+        masking: Masking | None = None,
     ) -> None:
         """Put together; nothing runs yet."""
         self.file, self.settings, self.journal, self.toolbox, self.stages = file, settings, journal, toolbox, stages
         self.read: bytes | None = None
         self.loop = Loop(journal, toolbox, stages, clock=clock, settings=settings.loop)
-        self.control = control(settings, journal, lambda: self.loop.state, clock=clock)
+        self.masking = masking
+        self.control = control(settings, journal, lambda: self.loop.state, clock=clock, masking=masking)
         self.url, self.troubles = "", dict[str, str | None]()
         self.notary = build.notary(settings, journal, clock=clock)
         self.stopping = asyncio.Event()
@@ -73,12 +85,16 @@ class Running:
         refuse_claims(events)
         if self.loop.backlog > self.settings.journal.max_backlog:
             raise JournalFull(f"{self.loop.backlog} records wait for their turn; come back later")
+        if self.masking is not None:
+            await self.masking.settled()
         positions = {events[0].source: position} if position and events else None
         return await self.journal.append([event_draft(event) for event in events], positions=positions)
 
     async def room(self) -> None:
-        """Wait while too much waits already, for sources that are pulled."""
+        """Wait while too much waits already, for sources that are pulled; and until what they masked is kept."""
         await self.loop.shrunk(self.settings.journal.max_backlog)
+        if self.masking is not None:
+            await self.masking.settled()
 
     async def settled(self) -> None:
         """Wait until the sources have given what there is, and every event is finished with what it caused."""
@@ -150,6 +166,8 @@ class Running:
 
     def report(self, source: str, trouble: str | None) -> None:
         """Remember how a source is, and say so when it changes."""
+        if trouble is not None and self.masking is not None:
+            trouble = self.masking.redacted(trouble)
         if self.troubles.get(source) != trouble:
             _log.warning("%s: %s", source, trouble or "is well again")
         self.troubles[source] = trouble
@@ -168,9 +186,13 @@ async def running(file: Path, *, clock: Clock | None = None) -> AsyncGenerator[R
     async with AsyncExitStack() as stack:
         path = settings.path(settings.journal.path)
         journal = await own_journal(stack, path, clock=clock, max_queue=settings.journal.max_queue)
-        toolbox = await stack.enter_async_context(build.toolbox(settings))
+        masking = stack.enter_context(build.masking(settings, clock=clock))
+        if masking is not None:
+            stack.enter_context(redacted_logs(masking.redacted))
+        servers = await stack.enter_async_context(build.toolbox(settings))
+        toolbox = build.masked(servers, masking, settings)
         stages = await stack.enter_async_context(build.stages(settings, toolbox, clock=clock))
-        live = Running(file, settings, journal, toolbox, stages, clock=clock)
+        live = Running(file, settings, journal, toolbox, stages, clock=clock, masking=masking)
         live.read = read  # before the settings: what was written in between is read once more
         await Loading(journal, live.loop.state, stages.orienting, clock=clock).try_all(settings.goals)
         for line in [*await live.control.rulebook.adopt(settings.rules), *await live.control.adopt(settings.goals)]:
@@ -182,11 +204,14 @@ async def running(file: Path, *, clock: Clock | None = None) -> AsyncGenerator[R
         await journal.append([event_draft(own.loop_event(own.LOOP_STARTED, at=clock.now(), data={"pid": os.getpid()}))])
         async with asyncio.TaskGroup() as tasks:
             loop = tasks.create_task(live.loop.run(), name="loop")
-            keeping = tasks.create_task(_keep(live, clock=clock), name="retention")
+            keeping = [tasks.create_task(_keep(live, clock=clock), name="retention")]
+            if masking is not None:
+                keeping.append(tasks.create_task(letting_go(journal, live.loop.state, masking), name="vault"))
             async with _doors(live, clock=clock):
                 settle()
                 yield live
-                keeping.cancel()
+                for task in keeping:
+                    task.cancel()
                 live.loop.stop()  # its turns end while the doors close
             await loop
         await _stopped(journal, clock=clock)
@@ -221,7 +246,7 @@ async def _doors(live: Running, *, clock: Clock) -> AsyncGenerator[None]:
             @asynccontextmanager
             async def here(_: bool = True) -> AsyncGenerator[Session]:  # noqa: FBT001, FBT002  its own session does both
                 async with AsyncExitStack() as inner:
-                    parts = Parts(live.settings, inner, clock=clock, tools=live.toolbox)
+                    parts = Parts(live.settings, inner, clock=clock, tools=live.toolbox, masking=live.masking)
                     yield Session(live.settings, live.control, parts, live=live.status, clock=clock)
 
             await stack.enter_async_context(live.access.at_work())
@@ -235,10 +260,11 @@ async def _doors(live: Running, *, clock: Clock) -> AsyncGenerator[None]:
                 mcp=server(here, asking),
                 access=live.access,
                 api=Api(here, live.settings.http).routes(),
+                masking=live.masking,
             )
             live.url = await stack.enter_async_context(serving(app, live.settings.http))
         async with asyncio.TaskGroup() as tasks:
-            sources = build.sources(live.settings, clock=clock)
+            sources = build.sources(live.settings, clock=clock, masking=live.masking)
             live.troubles.update({source.uri: None for source in sources})
             beside = [
                 tasks.create_task(pump(source, live.journal, report=live.report, ready=live.room), name=source.uri)

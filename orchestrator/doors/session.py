@@ -21,6 +21,7 @@ from orchestrator.figures import totals
 from orchestrator.journal.journal import Journal
 from orchestrator.journal.own import ParkedData
 from orchestrator.journal.state import State, ToolStats
+from orchestrator.masking.masking import Masking
 from orchestrator.models.model import Model
 from orchestrator.observe.attributes import event_type, text
 from orchestrator.observed import Observed
@@ -83,10 +84,17 @@ class Parts:
     """What a session needs only for some questions, made when the first of them is asked."""
 
     def __init__(
-        self, settings: Settings, stack: AsyncExitStack, *, clock: Clock, tools: Toolbox | None = None
+        self,
+        settings: Settings,
+        stack: AsyncExitStack,
+        *,
+        clock: Clock,
+        tools: Toolbox | None = None,
+        masking: Masking | None = None,
     ) -> None:
         """Make parts inside `stack`; `tools` are those of the running loop, where there are any."""
         self._settings, self._stack, self._clock, self._tools = settings, stack, clock, tools
+        self._masking = masking
 
     async def tools(self, names: Collection[str] | None = None) -> Toolbox:
         """Servers of the settings (all, if none are named), started, and waited for."""
@@ -94,8 +102,9 @@ class Parts:
 
         if self._tools is not None:
             return self._tools
-        toolbox = await self._stack.enter_async_context(build.toolbox(self._settings, only=names))
-        await toolbox.ready(timeout=_PATIENCE)
+        servers = await self._stack.enter_async_context(build.toolbox(self._settings, only=names))
+        await servers.ready(timeout=_PATIENCE)
+        toolbox = build.masked(servers, self._masking, self._settings)
         if names is None:
             self._tools = toolbox
         return toolbox
@@ -131,10 +140,17 @@ class Parts:
         return await self._stack.enter_async_context(build.model(self._settings, clock=self._clock))
 
 
-def control(settings: Settings, journal: Journal, state: Callable[[], State], *, clock: Clock) -> Control:
+def control(
+    settings: Settings,
+    journal: Journal,
+    state: Callable[[], State],
+    *,
+    clock: Clock,
+    masking: Masking | None = None,
+) -> Control:
     """Control over a journal."""
     declared = {type_: Observed.declared(schema) for type_, schema in settings.schemas.items()}
-    return Control(journal, state, clock=clock, servers=settings.servers, declared=declared)
+    return Control(journal, state, clock=clock, servers=settings.servers, declared=declared, masking=masking)
 
 
 class Session:
@@ -144,6 +160,10 @@ class Session:
         """Made by `sessions.session`, and by the running loop for its own doors."""
         self.settings, self.control, self.reader = settings, control, control.journal
         self._parts, self._live, self._clock = parts, live, clock
+
+    def now(self) -> float:
+        """The time, in epoch seconds."""
+        return self._clock.now()
 
     def event(
         self,
@@ -179,6 +199,7 @@ class Session:
         from orchestrator.decide.draft_llm import draft_by_model
         from orchestrator.doors import build
 
+        self.control.refuse_keys(sentence)
         tools = tuple((await self._parts.tools()).tools().values())
         known = {type_: seen.kinds for type_, seen in self.control.observed.items()}
         model = await self._parts.model()

@@ -17,7 +17,8 @@ from orchestrator.errors import GoalError, JournalBusy, JournalError
 from orchestrator.journal.control_socket import ControlClient
 from orchestrator.journal.remote import SOCKET, RemoteJournal
 from orchestrator.journal.sqlite import SqliteJournal
-from orchestrator.settings import load
+from orchestrator.masking.masking import Masking
+from orchestrator.settings import Settings, load
 from orchestrator.types import Json
 
 _PATIENCE, _AGAIN = 5.0, 0.05
@@ -35,8 +36,9 @@ async def session(file: Path, *, write: bool = False) -> AsyncGenerator[Session]
     path = settings.path(settings.journal.path)
     async with AsyncExitStack() as stack:
         journal = await _journal(stack, path, write=write, clock=clock)
-        parts = Parts(settings, stack, clock=clock)
-        acting = control(settings, journal, Mirror(journal).state, clock=clock)
+        masking = _masking(stack, settings, clock=clock)
+        parts = Parts(settings, stack, clock=clock, masking=masking)
+        acting = control(settings, journal, Mirror(journal).state, clock=clock, masking=masking)
         if write and isinstance(journal, SqliteJournal):
             with suppress(
                 GoalError
@@ -76,6 +78,14 @@ async def _journal(stack: AsyncExitStack, path: Path, *, write: bool, clock: Clo
         if await _live(path) is None:
             raise
         return stack.enter_context(RemoteJournal(path))  # a loop has begun in between
+
+
+def _masking(stack: AsyncExitStack, settings: Settings, *, clock: Clock) -> Masking | None:
+    if settings.masking is None:
+        return None
+    from orchestrator.doors import build
+
+    return stack.enter_context(build.masking(settings, clock=clock))
 
 
 async def _live(path: Path) -> dict[str, Json] | None:

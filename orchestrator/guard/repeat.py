@@ -9,6 +9,7 @@ import re
 import unicodedata
 
 from orchestrator.guard.policy import Case
+from orchestrator.masking.mask import likened
 from orchestrator.types import Action, Refusal, canonical
 
 _DIGITS = re.compile(r"\d+")
@@ -30,5 +31,5 @@ def repeat(case: Case) -> Refusal | None:
 def likeness(goal: str, action: Action) -> str:
     """What an action has in common with its near-duplicates, as a short text."""
     text = unicodedata.normalize("NFKC", canonical(action.arguments).decode()).casefold()
-    plain = _DIGITS.sub("0", text)
+    plain = _DIGITS.sub("0", likened(text))
     return hashlib.sha256(f"{goal}\n{action.tool}\n{plain}".encode()).hexdigest()[:32]

@@ -36,6 +36,7 @@ STOPPED, STARTED = f"{OWN}goal.stopped", f"{OWN}goal.started"
 STOPS = frozenset((STOPPED, STARTED))
 RULES_SET = f"{OWN}rules.set"
 REPEATED = f"{OWN}call.repeated"
+REVEALED, FORGOTTEN = f"{OWN}mask.revealed", f"{OWN}mask.forgotten"
 LIMITS = STOPS | {RULES_SET, REPEATED}
 HEARD = GOAL_CHANGES | APPROVAL_VERDICTS | TURN_ANSWERS | {APPROVAL_REQUESTED}
 """What the loop itself has to hear of, whoever's goals name it."""
@@ -138,6 +139,13 @@ class RepeatData(Struct, frozen=True, omit_defaults=True, kw_only=True):
     amounts: dict[str, float] = {}
 
 
+class MaskData(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Data of `dev.mdl.mask.*`: the mask that somebody was shown the value of, or had forgotten, and who."""
+
+    mask: str
+    by: str
+
+
 class AttemptData(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Data of `dev.mdl.turn.attempted`: turns about to be taken up.
 
@@ -205,6 +213,11 @@ def repeated_event(data: RepeatData, *, subject: str | None, at: float) -> Event
     """A call is about to be made once more."""
     id_ = f"{data.action}/call/{data.attempt}"
     return _own(REPEATED, id_, at=at, subject=subject, data=data, causationid=data.action)
+
+
+def mask_event(type_: str, data: MaskData, *, head: int, at: float) -> Event:
+    """A mask is revealed or forgotten; `head` as for a stop."""
+    return _own(type_, f"{data.mask}/{type_}/{head}", at=at, subject=f"mask/{data.mask}", data=data)
 
 
 def outcome_event(outcome: Outcome, *, cause: Event, position: int, at: float, last: bool) -> Event:

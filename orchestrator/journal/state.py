@@ -17,6 +17,7 @@ from orchestrator.clock import seconds
 from orchestrator.journal import own
 from orchestrator.journal.access import Token
 from orchestrator.limits import Rules
+from orchestrator.masking.mask import spelled
 from orchestrator.observed import Observed
 from orchestrator.types import Event, Goal, GoalVersion, Json, Situation, Tool, WindowState, canonical
 
@@ -274,6 +275,8 @@ def account(goal: str, subject: str | None) -> str:
     """The name under which a goal's actions for a subject are counted."""
     if not subject:
         return f"{goal}\n"  # events without a subject share one, or leaving it out lifts the limit
+    if "mask" in subject:
+        subject = spelled(subject)
     plain = subject.lower().strip() if subject.isascii() and "%" not in subject else _alike(subject)
     return f"{goal}\n{plain}"
 

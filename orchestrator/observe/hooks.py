@@ -11,6 +11,7 @@ from datetime import datetime
 from orchestrator.clock import utc
 from orchestrator.errors import EvaluationError, EventError, ExpressionError, SettingsError
 from orchestrator.expressions import Expression, compile_expression
+from orchestrator.masking.masking import Masking
 from orchestrator.observe.attributes import event_type, instant, text
 from orchestrator.settings import HookMapping
 from orchestrator.types import Event, Json
@@ -21,16 +22,19 @@ Field = Expression | str | None
 
 
 class Hook:
-    """One source's mapping, compiled. `uri` is the source of the events it makes."""
+    """One source's mapping, compiled. `uri` is the source of the events it makes.
 
-    def __init__(self, uri: str, mapping: HookMapping) -> None:
+    Where there is `masking`, the mapping sees masks alone, and so do its complaints.
+    """
+
+    def __init__(self, uri: str, mapping: HookMapping, *, masking: Masking | None = None) -> None:
         """Compile the mapping.
 
         Raises:
             ExpressionError: CEL that does not compile; names source and field.
             SettingsError: a plain type is empty or one of the loop's own, or a plain time is none.
         """
-        self.uri = uri
+        self.uri, self._masking = uri, masking
         self._type = _compiled(uri, "type", mapping.type)
         self._subject = _compiled(uri, "subject", mapping.subject)
         self._id = _compiled(uri, "id", mapping.id)
@@ -50,6 +54,12 @@ class Hook:
             EventError: 400, an expression does not fit this body (names it and what is missing), or gives something
                 the field cannot hold; 403, the type is one of the loop's own.
         """
+        if (masking := self._masking) is None:
+            return self._event(body, headers, at=at, fresh=fresh)
+        seen = {masking.text(name): masking.text(value) for name, value in headers.items()}
+        return masking.attributes(self._event(masking.data(body), seen, at=at, fresh=masking.text(fresh)))
+
+    def _event(self, body: Json, headers: Mapping[str, str], *, at: float, fresh: str) -> Event:
         variables = {"body": body, "headers": dict(headers)}
         return Event(
             source=self.uri,

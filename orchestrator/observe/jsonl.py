@@ -13,6 +13,7 @@ from pathlib import Path
 
 from orchestrator.clock import Clock
 from orchestrator.errors import EventError, SourceError
+from orchestrator.masking.masking import Masking
 from orchestrator.observe.hooks import Hook
 from orchestrator.observe.lines import LONGEST, Line, Lines
 from orchestrator.observe.source import Observation
@@ -46,6 +47,7 @@ class JsonLines:
         clock: Clock,
         warn: Callable[[str], None] | None = None,
         stdin: int = 0,
+        masking: Masking | None = None,
     ) -> None:
         """Read `path`, or the file descriptor `stdin` where the settings' path is `-`.
 
@@ -56,12 +58,13 @@ class JsonLines:
             clock: gives an event's time where none is mapped.
             warn: told of what is passed over; left out: Python's logging.
             stdin: standard input.
+            masking: masks what the lines hold, where anything does.
 
         Raises:
             SettingsError: the mapping does not compile.
         """
         self.uri, self.skipped = f"jsonl:{name}", 0
-        self._hook, self._clock = Hook(self.uri, settings), clock
+        self._hook, self._clock = Hook(self.uri, settings, masking=masking), clock
         self._path, self._follow, self._stdin = path, settings.follow, stdin if settings.path == "-" else None
         self._warn = warn or logging.getLogger(__name__).warning
 

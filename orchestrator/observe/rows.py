@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self, cast
 
 from orchestrator.clock import utc
+from orchestrator.masking.masking import Masking
 from orchestrator.observe.attributes import LONGEST
 from orchestrator.types import Event, Json
 
@@ -68,8 +69,12 @@ class Change(NamedTuple):
         """Where it stands."""
         return Place(identity, self.seq, round(self._time().timestamp() * 1000))
 
-    def event(self, name: str, identity: str, keys: dict[str, tuple[str, ...]]) -> Event:
+    def event(
+        self, name: str, identity: str, keys: dict[str, tuple[str, ...]], *, masking: Masking | None = None
+    ) -> Event:
         """The event of source `name`; its subject is `TABLE/KEY`, the key's columns joined by commas.
+
+        Where there is `masking`, the subject is made of what that leaves.
 
         Raises:
             ValueError: it is not as the triggers write it.
@@ -77,18 +82,22 @@ class Change(NamedTuple):
         table, op = _text(self.table), _text(self.op)
         if op not in _OPS:
             raise ValueError(f"there is no `{op}`")
-        data = {"old": _row(self.old), "new": _row(self.new)}
+        data: Json = {"old": _row(self.old), "new": _row(self.new)}
+        cause = _text(self.cause) if self.cause else None
+        if masking is not None:
+            data, cause = masking.data(data), cause and masking.text(cause)
         place = self.place(identity)
-        return Event(
+        made = Event(
             id=str(place),
             source=f"sqlite:{name}",
             type=_attribute(f"{name}.{table}.{op}"),
             subject=_subject(table, _key(data["new"] or data["old"] or {}, keys.get(table, ()), self.rid)),
             time=self._time(),
             data=data,
-            causationid=_text(self.cause) if self.cause else None,
+            causationid=cause,
             sequence=str(self.seq),
         )
+        return made if masking is None else masking.attributes(made)
 
     def _time(self) -> datetime:
         try:

@@ -16,6 +16,7 @@ import msgspec
 
 from orchestrator.errors import EvaluationError, ExpressionError, SettingsError, SourceError
 from orchestrator.expressions import Expression, compile_expression, event_variables
+from orchestrator.masking.masking import Masking
 from orchestrator.observe.changelog import Installed, cannot, mend
 from orchestrator.observe.changes import Changes, Page, recover
 from orchestrator.observe.pruning import Pruning
@@ -44,6 +45,7 @@ class SqliteChanges:
         warn: Callable[[str], None] | None = None,
         patience: float = 5.0,
         quiet: float = 5.0,
+        masking: Masking | None = None,
     ) -> None:
         """Watch tables of the database at `path`.
 
@@ -54,6 +56,7 @@ class SqliteChanges:
             warn: told of what is wrong and does not keep the rest from being read; left out: Python's logging.
             patience: seconds a lock may last before it is an error.
             quiet: seconds without a change after which what was read is pruned.
+            masking: masks what the rows hold, where anything does.
 
         Raises:
             SettingsError: the subject does not compile, or name and table make a type of the loop's own.
@@ -62,7 +65,7 @@ class SqliteChanges:
         if own := next((table for table in settings.tables if f"{name}.{table}.".startswith(OWN)), None):
             raise SettingsError(f"`{name}.{own}` would make events of the loop's own; give the source another name")
         self._path, self._tables = path, {_folded(table): table for table in settings.tables}
-        self._subject = _subject(settings.subject)
+        self._subject, self._masking = _subject(settings.subject), masking
         self._warn = warn or logging.getLogger(__name__).warning
         self._patience, self._quiet = patience, quiet
         self._told: dict[str, str] = {}
@@ -133,7 +136,7 @@ class SqliteChanges:
         try:
             if change.table.lower() not in self._tables:
                 return None
-            event = change.event(self._name, state.identity, state.keys)
+            event = change.event(self._name, state.identity, state.keys, masking=self._masking)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             self._warn(f"{self.uri}: change {change.seq} in `{self._path}` is not as MDL wrote it, left out: {error}")
             return None

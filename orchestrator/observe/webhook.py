@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from orchestrator.clock import Clock
 from orchestrator.errors import AccessError, EventError, JournalBusy, JournalFull, SettingsError, SignatureError
+from orchestrator.masking.masking import Masking
 from orchestrator.observe import cloudevents, signatures
 from orchestrator.observe.hooks import FreshIds, Hook
 from orchestrator.observe.intake import Intake
@@ -40,6 +41,7 @@ def routes(
     hooks: Mapping[str, WebhookSource],
     clock: Clock,
     chance: Callable[[int], bytes] = os.urandom,
+    masking: Masking | None = None,
 ) -> list[Route]:
     """`POST /events` and `POST /hooks/{source}`, to put into a Starlette application behind a `Gate`.
 
@@ -49,23 +51,25 @@ def routes(
         hooks: webhook sources by name.
         clock: the receiver's time.
         chance: random bytes for the ids of events that bring none.
+        masking: masks what comes in, and what is answered about it, where anything does.
 
     Raises:
         SettingsError: a mapping or a key of a source cannot be used.
     """
-    known = Hooks(hooks, clock=clock, chance=chance)
+    known = Hooks(hooks, clock=clock, chance=chance, masking=masking)
+    events = Events(clock=clock, taken=known.uris, masking=masking)
     return [
-        Route("/events", Endpoint(Events(clock=clock, taken=known.uris), intake, settings)),
-        Route("/hooks/{source}", Endpoint(known, intake, settings)),
+        Route("/events", Endpoint(events, intake, settings, masking=masking)),
+        Route("/hooks/{source}", Endpoint(known, intake, settings, masking=masking)),
     ]
 
 
 class Events:
     """`/events`: CloudEvents. A source that is a hook's is refused here, so that a hook's signature means something."""
 
-    def __init__(self, *, clock: Clock, taken: frozenset[str]) -> None:
+    def __init__(self, *, clock: Clock, taken: frozenset[str], masking: Masking | None = None) -> None:
         """Read the time from `clock`; `taken` are sources nobody may claim here."""
-        self._clock, self._taken = clock, taken
+        self._clock, self._taken, self._masking = clock, taken, masking
 
     def __call__(self, request: Request, body: bytes) -> tuple[Event, ...]:
         """Read one event or a batch."""
@@ -73,16 +77,23 @@ class Events:
         for event in events:
             if event.source in self._taken:
                 raise EventError(f"events of `{event.source}` come in there and nowhere else", status=403)
-        return events
+        return events if self._masking is None else tuple(map(self._masking.event, events))
 
 
 class Hooks:
     """`/hooks/NAME`: any JSON, signed as its source says, mapped as its source says."""
 
-    def __init__(self, sources: Mapping[str, WebhookSource], *, clock: Clock, chance: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, WebhookSource],
+        *,
+        clock: Clock,
+        chance: Callable[[int], bytes],
+        masking: Masking | None = None,
+    ) -> None:
         """Compile every source."""
         self._clock, self._fresh = clock, FreshIds(chance)
-        self._sources = {name: (source, _hook(name, source)) for name, source in sources.items()}
+        self._sources = {name: (source, _hook(name, source, masking)) for name, source in sources.items()}
 
     @property
     def uris(self) -> frozenset[str]:
@@ -109,9 +120,10 @@ class Hooks:
 class Endpoint:
     """ASGI: one door with its bounds, the intake behind it, and an answer to whatever happens."""
 
-    def __init__(self, door: Door, intake: Intake, settings: HttpSettings) -> None:
+    def __init__(self, door: Door, intake: Intake, settings: HttpSettings, *, masking: Masking | None = None) -> None:
         """Join a door to the intake."""
         self._door, self._intake, self._settings = door, intake, settings
+        self._said: Callable[[str], str] = str if masking is None else masking.redacted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -119,7 +131,7 @@ class Endpoint:
         try:
             response = await self._answer(request)
         except EventError as error:
-            response = Problem(error.status, str(error), unread=error.status in {408, 413})
+            response = Problem(error.status, self._said(str(error)), unread=error.status in {408, 413})
         except SignatureError as error:
             name = request.path_params["source"]
             response = Problem(401, str(error), headers={"www-authenticate": f'Signature realm="{name}"'})
@@ -179,13 +191,13 @@ def hook_uri(name: str) -> str:
     return f"/hooks/{name}"
 
 
-def _hook(name: str, source: WebhookSource) -> Hook:
+def _hook(name: str, source: WebhookSource, masking: Masking | None) -> Hook:
     try:
         if source.signature:
             signatures.check_keys(source.signature, source.keys)
     except SettingsError as error:
         raise SettingsError(f"source `{name}`, `keys`: {error}") from error
-    return Hook(hook_uri(name), source)
+    return Hook(hook_uri(name), source, masking=masking)
 
 
 def _too_large(limit: int) -> EventError:

@@ -10,6 +10,7 @@ import msgspec
 from orchestrator.journal.drafts import event_of
 from orchestrator.journal.own import APPROVAL_REQUESTED
 from orchestrator.journal.reader import SqliteReader
+from orchestrator.masking.mask import MASK, kind_of
 from orchestrator.types import Record, Turn
 from tests.attacks.plain import Json, mapped
 
@@ -54,9 +55,14 @@ class Words:
             case "hash", str():
                 return hashlib.sha256(self._tokens.get(of, "").encode()).hexdigest()
             case "mask", str():
-                raise MissingError("masks")
+                return self._mask(of)
             case _:
                 return None
+
+    def _mask(self, kind: str) -> str:
+        """The first mask of a kind that stands in the journal; one that nobody was ever given, where none does."""
+        masks = (found[0] for one in records(self._journal) for found in MASK.finditer(one.body.decode()))
+        return next((mask for mask in masks if kind_of(mask) == kind), f"mask~{kind}@{'a' * 28}")
 
     def _waiting(self) -> list[str]:
         asked = (event_of(record) for record in records(self._journal) if record.type == APPROVAL_REQUESTED)
