@@ -5,6 +5,7 @@ else had to be done for them. Nothing of what they give is kept.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import casbin
@@ -94,7 +95,7 @@ class Cedar:
             facts = self._counts.facts(one)
             context, owned, shape = _cedar_context(facts), bound(facts), shaped(facts)
             context |= {"bound": owned, "shaped": shape}
-            yield lambda context=context: self._judge(context)
+            yield partial(self._judge, context)
 
     def said(self) -> set[str]:
         """What becomes of the scene's action: every policy that refuses, or `grant`."""
