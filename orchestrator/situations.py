@@ -162,7 +162,8 @@ def _shared(asking: Asking, budget: SharedBudget, name: str) -> Spent:
     if budget.actions is not None:
         actions = times_since(state.spent.get(name, ()), start) + len(present)
     if budget.usd is not None:
-        usd = round(since(state.paid.get(name, ()), start) + sum([one.usd for one in present]), 9)
+        usd = since(state.paid.get(name, ()), start)
+        usd = round(usd + sum([one.usd for one in present]), 9) if present else usd
     return Spent(budget, actions, usd, _sums(state, name, budget.sum, start, present) if budget.sum else {})
 
 

@@ -17,6 +17,7 @@ from orchestrator.guard.policy import Case, Policy
 from orchestrator.types import Json, Refusal
 
 _LONGEST = 300
+_UNCHANGING = frozenset({str, int, float, bool, type(None)})
 
 
 def own_policy(name: str, folder: Path) -> Policy:
@@ -71,8 +72,12 @@ def _copy(case: Case) -> Case:
 
 
 def _plain(value: Json) -> Any:
+    kind: type[Json] = value.__class__
+    if kind in _UNCHANGING:
+        return value
     if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in cast("dict[str, Json]", value).items()}
+        given = cast("dict[str, Json]", value)
+        return {name: one if one.__class__ in _UNCHANGING else _plain(one) for name, one in given.items()}
     if isinstance(value, list):
         return [_plain(inner) for inner in cast("list[Json]", value)]
     return value

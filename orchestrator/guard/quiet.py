@@ -22,7 +22,7 @@ def quiet(case: Case) -> Refusal | None:
     if of_all is None and own is None:
         return None
     for hours, whose in ((of_all, "[policy]"), (own, f"`{case.goal.goal.id}`")):
-        if hours is None or any(covers(glob, case.action.tool) for glob in hours.but):
+        if hours is None or (hours.but and any(covers(glob, case.action.tool) for glob in hours.but)):
             continue
         at = _time_of_day(hours.tz, int(case.situation.now // 60))
         if within(hours, at):

@@ -13,7 +13,7 @@ from orchestrator.expressions import bound
 from orchestrator.guard.globs import covers
 from orchestrator.guard.grants import WHEN, leave, unmet
 from orchestrator.guard.policy import Case
-from orchestrator.sinks import literal, misshapen, pins
+from orchestrator.sinks import literal, misshapen, pins, plain
 from orchestrator.types import Call, Json, May, Refusal, SinkKind, canonical
 
 _NOBODYS = Call("")
@@ -47,6 +47,8 @@ def _against(step: Call, case: Case, variables: Mapping[str, Json], names: tuple
     for argument, value in case.action.arguments.items():
         kind = sinks.get(argument)
         if kind is None and argument not in case.situation.unnamed:
+            continue
+        if kind and argument in step.args and plain(kind, value, step.args[argument], variables, names):
             continue
         led = argument in step.args and _is_owners(step.args[argument], value, variables, names)
         if kind is None:

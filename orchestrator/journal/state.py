@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from math import inf
+from operator import itemgetter
 from urllib.parse import unquote
 
 import msgspec
@@ -23,6 +24,7 @@ from orchestrator.types import Event, Goal, GoalVersion, Json, Situation, Tool, 
 
 LOADS = 3
 """How often a goal is loaded at whose loading the process ends."""
+_AMOUNT = itemgetter(1)
 _SPELLINGS = 5  # one may hide in another: percent-encoded twice, or a wide percent sign
 ALL = "all"
 """Stands for every goal where one is stopped or started."""
@@ -286,7 +288,7 @@ def since(amounts: Sequence[tuple[float, float]], start: float) -> float:
     if not amounts:
         return 0.0
     after = amounts if amounts[0][0] > start else amounts[bisect_right(amounts, (start, inf)) :]
-    return round(sum([amount for _, amount in after]), 9)
+    return round(sum(map(_AMOUNT, after)), 9)
 
 
 def times_since(times: Sequence[float], start: float) -> int:
