@@ -44,7 +44,7 @@ _LONGEST = 200
 _READS = ("args", "event")
 
 
-class Asking(Struct, frozen=True):
+class Asking(Struct, frozen=True, gc=False):
     """One action to be judged: for which goal and event, when (epoch seconds), after what the turn has granted."""
 
     state: State
@@ -158,27 +158,30 @@ def _shared(asking: Asking, budget: SharedBudget, name: str) -> Spent:
     """What was spent of a shared budget, of the kinds that it limits."""
     state, start = asking.state, asking.now - seconds(budget.per)
     present = [one for _, one in asking.granted if any(other.budget.account == name for other in one.shared)]
-    actions, usd = 0, 0.0
+    actions, usd, sums = 0, 0.0, dict[str, float]()
     if budget.actions is not None:
         actions = times_since(state.spent.get(name, ()), start) + len(present)
     if budget.usd is not None:
         usd = since(state.paid.get(name, ()), start)
         usd = round(usd + sum([one.usd for one in present]), 9) if present else usd
-    return Spent(budget, actions, usd, _sums(state, name, budget.sum, start, present) if budget.sum else {})
+    if budget.sum:
+        sums = _sums(state, name, budget.sum, start, present)
+    return Spent(budget, actions, usd, sums)
 
 
 def _sums(
     state: State, account: str, names: Mapping[str, float], start: float, present: Sequence[Situation]
 ) -> dict[str, float]:
-    before, now = state.sums.get(account, {}), [known(one.amounts) for one in present]
+    before = state.sums.get(account, {})
     spent = {name: since(before.get(name, ()), start) for name in names}
-    if not now:
+    if not present:
         return spent
+    now = [known(one.amounts) for one in present]
     return {name: round(sum_ + sum([one.get(name, 0.0) for one in now]), 9) for name, sum_ in spent.items()}
 
 
 def _amount(value: Json) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if (value.__class__ is not float and value.__class__ is not int) or not math.isfinite(value):
         return None
     return abs(float(value))
 

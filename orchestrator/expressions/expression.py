@@ -10,7 +10,7 @@ from orchestrator.expressions.cel import RAISED, Program, environment
 from orchestrator.expressions.comparisons import Comparison, comparisons_of, verdict
 from orchestrator.expressions.complaints import refusal, shortened, why_not
 from orchestrator.expressions.joins import Pieces, pieces_of, texts_of
-from orchestrator.expressions.reads import ELEMENT, TIME, Path, reads_of
+from orchestrator.expressions.reads import ELEMENT, TIME, Path, at, reads_of
 from orchestrator.expressions.values import DEEPEST, Tree, from_cel, take, to_cel
 from orchestrator.types import Event, Json
 
@@ -63,10 +63,8 @@ class Expression:
             EvaluationError: a missing field, a type that does not fit, a division by zero, a result JSON cannot hold.
         """
         if self.path is not None:
-            found: Json = variables
             try:
-                for name in self.path:
-                    found = found[name]
+                found = at(self.path, variables)
                 if found.__class__ is str and found.isascii() and "\0" not in found:
                     return found
                 return from_cel(to_cel(found))

@@ -1,7 +1,9 @@
 """What a compiled CEL expression reads, from its syntax tree. Knows nothing of values."""
 
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from functools import reduce
+from operator import getitem
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 
@@ -12,6 +14,16 @@ ELEMENT = "[]"
 """In a path: any element of the list, or any value of the map, before it."""
 TIME: Path = ("event.time",)
 """`event.time` is a variable of its own: a timestamp, which a map cannot hold."""
+
+
+def at(path: Path, variables: Mapping[str, Any]) -> Any:
+    """What stands at a path.
+
+    Raises:
+        LookupError, TypeError: nothing does.
+    """
+    return reduce(getitem, path, variables)
+
 
 _Scope: TypeAlias = Mapping[str, Path | None]
 

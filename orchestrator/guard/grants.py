@@ -22,12 +22,13 @@ def grants(case: Case) -> Refusal | None:
     tool = case.action.tool
     reasons: list[str] = []
     for entry in leave(case.goal.goal):
-        if not covers(_named(entry), tool):
-            continue
-        reason = None if isinstance(entry, str) else unmet(entry, case)
-        if reason is None:
-            return None
-        reasons.append(reason)
+        if isinstance(entry, str):
+            if covers(entry, tool):
+                return None
+        elif covers(entry.tool, tool):
+            if (reason := unmet(entry, case)) is None:
+                return None
+            reasons.append(reason)
     return Refusal(
         action=case.action,
         kind="deny",

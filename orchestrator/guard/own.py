@@ -72,12 +72,11 @@ def _copy(case: Case) -> Case:
 
 
 def _plain(value: Json) -> Any:
-    kind: type[Json] = value.__class__
-    if kind in _UNCHANGING:
-        return value
     if isinstance(value, dict):
         given = cast("dict[str, Json]", value)
-        return {name: one if one.__class__ in _UNCHANGING else _plain(one) for name, one in given.items()}
+        if _UNCHANGING.issuperset(map(type, given.values())):
+            return dict(given)
+        return {name: _plain(inner) for name, inner in given.items()}
     if isinstance(value, list):
         return [_plain(inner) for inner in cast("list[Json]", value)]
     return value

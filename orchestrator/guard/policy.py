@@ -11,7 +11,7 @@ from orchestrator.types import Action, Decision, Event, GoalVersion, Json, Refus
 _NONE = Rules()
 
 
-class Case(Struct, frozen=True):
+class Case(Struct, frozen=True, gc=False):
     """What a policy is shown: an action, its decision, the goal whose leave counts, the event, the situation.
 
     `let` is what the goal's `let`s gave in the turn.

@@ -30,7 +30,7 @@ def taint(case: Case) -> Refusal | None:
     """Refuse an action with a value in a sink that its goal's owner did not let in."""
     if not case.situation.sinks and case.decision.decided_by == "compiled":
         return None
-    variables = {**case.let, **case.variables}
+    variables = {**case.let, **case.variables} if case.let else case.variables
     names = tuple(sorted(variables))
     steps = [call for call in case.goal.goal.do if call.tool == case.action.tool]
     refusal: Refusal | None = None

@@ -4,16 +4,16 @@ Says yes only where binding the expression anew and asking for its shape would. 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from operator import itemgetter
 
 from msgspec import Struct
 
 from orchestrator.errors import ExpressionError
 from orchestrator.expressions.expression import compile_expression
-from orchestrator.expressions.joins import Pieces, texts_of
-from orchestrator.expressions.reads import Path
+from orchestrator.expressions.reads import Path, at
 from orchestrator.expressions.values import EXACT
 from orchestrator.sinks.recipient import recipient
 from orchestrator.types import Json, SinkKind
@@ -23,15 +23,23 @@ _BEGUN = re.compile(r"https?://[^/?#@%]+/")
 _PLAIN = re.compile(r"[!#-$&-\[\]-~]*")  # ASCII that stands for itself: no white space, controls, `"`, `%`, backslash
 
 
-class Written(Struct, frozen=True):
-    """An argument as its owner wrote it in CEL: what it reads, or what it is joined of.
+def _none(_: Json) -> tuple[Json, ...]:
+    return ()
 
-    url: whether its owner's texts begin a URL up to the slash that ends the host, and hold nothing to look at twice.
+
+class Written(Struct, frozen=True):
+    """An argument as its owner wrote it in CEL: the path it reads, or the URL it joins.
+
+    url: `%s` stands for what is read, and nothing else has to be looked at; the paths of those have `root` in common.
     """
 
     path: Path | None
-    joined: Pieces
-    url: bool
+    url: str | None = None
+    root: Path = ()
+    words: Callable[[Json], tuple[Json, ...]] = _none
+
+
+_NOTHING = Written(None)
 
 
 def plain(kind: SinkKind, value: Json, written: Json, variables: Mapping[str, Json], names: tuple[str, ...]) -> bool:
@@ -44,28 +52,46 @@ def plain(kind: SinkKind, value: Json, written: Json, variables: Mapping[str, Js
         variables: what it is bound with.
         names: of the variables, sorted.
     """
-    if written.__class__ is not str or written[:1] != "=" or written[:2] == "==":
+    if written.__class__ is not str:
+        return False
+    how = _read(written, names)
+    if how.url is not None:
+        return kind == "url" and _is_joined(value, how, how.url, variables)
+    if how.path is None:
         return False
     try:
-        how = _read(written, names)
-    except ExpressionError:
+        found = at(how.path, variables)
+    except (LookupError, TypeError):
         return False
-    if how.path is not None:
-        found = _at(how.path, variables)
-        return _is_recipient(value, found) if kind == "recipient" else kind == "amount" and _is_amount(value, found)
-    return kind == "url" and how.url and _is_joined(value, how.joined, variables)
+    return _is_recipient(value, found) if kind == "recipient" else kind == "amount" and _is_amount(value, found)
 
 
 @lru_cache(maxsize=4096)
 def _read(written: str, names: tuple[str, ...]) -> Written:
-    expression = compile_expression(written[1:].strip(), names)
+    if written[:1] != "=" or written[:2] == "==":
+        return _NOTHING
+    try:
+        expression = compile_expression(written[1:].strip(), names)
+    except ExpressionError:
+        return _NOTHING
     joined = expression.pieces
     owners = [piece for piece in joined if isinstance(piece, str)]
-    apart = all(isinstance(one, str) != isinstance(other, str) for one, other in pairwise(joined))
-    begun = bool(owners) and joined[0] == owners[0] and _BEGUN.match(owners[0]) is not None
-    stands = all(_PLAIN.fullmatch(text) and ".." not in text for text in owners)
     read = [piece for piece in joined if not isinstance(piece, str)]
-    return Written(expression.path, joined, apart and begun and stands and all(path[0] != "goal" for path in read))
+    apart = all(isinstance(one, str) != isinstance(other, str) for one, other in pairwise(joined))
+    stand = all(_PLAIN.fullmatch(text) and ".." not in text for text in owners)
+    begun = apart and stand and isinstance(joined[0] if joined else None, str) and _BEGUN.match(owners[0])
+    root = read[0][:-1] if read else ()
+    if not begun or any(path[:-1] != root or path[0] == "goal" for path in read):
+        return Written(expression.path)
+    url = "".join([piece if isinstance(piece, str) else "%s" for piece in joined])
+    return Written(None, url, root, _words([path[-1] for path in read]))
+
+
+def _words(names: Sequence[str]) -> Callable[[Json], tuple[Json, ...]]:
+    def one(found: Json) -> tuple[Json, ...]:
+        return (found[names[0]],)
+
+    return itemgetter(*names) if len(names) > 1 else one
 
 
 def _is_recipient(value: Json, found: Json) -> bool:
@@ -78,21 +104,9 @@ def _is_amount(value: Json, found: Json) -> bool:
     return (found.__class__ is float or found.__class__ is int) and found == value and 0 < value <= EXACT
 
 
-def _is_joined(value: Json, joined: Pieces, variables: Mapping[str, Json]) -> bool:
-    texts = texts_of(joined, variables)
-    if texts is None or "".join(texts) != value:
-        return False
-    for text, piece in zip(texts, joined, strict=True):
-        if piece.__class__ is tuple and _WORD.fullmatch(text) is None:
-            return False
-    return True
-
-
-def _at(path: Path, variables: Mapping[str, Json]) -> Json:
-    found: Json = variables
+def _is_joined(value: Json, how: Written, url: str, variables: Mapping[str, Json]) -> bool:
     try:
-        for name in path:
-            found = found[name]
-    except (LookupError, TypeError):
-        return None
-    return found
+        words = how.words(at(how.root, variables))
+        return url % words == value and all(map(_WORD.fullmatch, words))
+    except (LookupError, TypeError):  # nothing stands there, or no text
+        return False
