@@ -208,8 +208,9 @@ class Judging:
         self, asking: Asking, terms: Terms, decision: Decision, *, let: dict[str, Json], approved: Pending | None
     ) -> Case:
         action, tool = asking.action, self._tools().get(asking.action.tool)
-        read = event_variables(asking.event) if terms.reads else _NOTHING
-        by, past, known = approved.granted_by if approved else None, (), dict[str, Any]()
+        read = {**event_variables(asking.event), "goal": terms.goal} if terms.reads else _NOTHING
+        by, past = approved.granted_by if approved else None, ()
+        known: dict[str, Any] = {}
         if approved is not None:
             known["approvers"] = approved.approvers
         if sinks := self._sinks(action.tool):

@@ -10,7 +10,6 @@ from itertools import takewhile
 from typing import Any, TypeAlias, cast
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from orchestrator.clock import seconds, utc
 from orchestrator.errors import EvaluationError, ExpressionError
@@ -20,7 +19,7 @@ from orchestrator.journal.spending import DAY, KEPT_PAST, known
 from orchestrator.journal.state import ALL, State, since, times_since
 from orchestrator.limits import Cooldown, SharedBudget
 from orchestrator.orient.enrich import Lets, Read
-from orchestrator.terms import Terms
+from orchestrator.terms import Radius, Terms
 from orchestrator.types import (
     Action,
     Blast,
@@ -55,7 +54,7 @@ class Asking(Struct, frozen=True, gc=False):
     granted: Granted
 
     def value(self, text: str, read: Mapping[str, Json]) -> str:
-        """What CEL over `args` and `event` gives, as a text that stands for it; `read`: the event as CEL reads it.
+        """What CEL over `args` and `event` gives, as a text that stands for it; `read` is the event as CEL does.
 
         Raises:
             ExpressionError, EvaluationError: it gives nothing, or too much.
@@ -88,14 +87,12 @@ def situate(
         asking: the action.
         terms: those of the goal version whose leave counts.
         usd: what the action costs, as declared.
-        read: the event as CEL reads it; nothing, where no limit reads it.
+        read: `event` and `goal` as CEL reads them; nothing, where no limit does.
         counted: what the calls of the goal's blast radius gave, or why they gave nothing.
         approved_by: who approved exactly this action.
         known_: fields of the situation that are known already.
     """
     state, goal, now = asking.state, asking.goal, asking.now
-    reserved = [one.usd for one in asking.own] if asking.granted else ()
-    plain = state.situation(terms.version, asking.event, now=now, usd=usd, reserved=reserved, approved_by=approved_by)
     found = known_
     if state.stopped and (stop := state.stop(goal.id)):
         found["stopped"] = (goal.id if goal.id in state.stopped else ALL, stop.by)
@@ -106,8 +103,11 @@ def situate(
     if goal.cooldown is not None:
         found["cooling"] = _cooling(asking, goal.cooldown, read)
     if terms.blasts:
-        found["reach"] = tuple([_reach_of(asking, blast, counted, read) for blast in terms.blasts])
-    return replace(plain, **found) if found else plain
+        found["reach"] = tuple([_reach_of(asking, radius, counted, read) for radius in terms.blasts])
+    reserved = [one.usd for one in asking.own] if asking.granted else ()
+    return state.situation(
+        terms.version, asking.event, now=now, usd=usd, reserved=reserved, approved_by=approved_by, **found
+    )
 
 
 async def counted(goal: Goal, event: Event, read: Read) -> tuple[float | str | None, ...]:
@@ -158,7 +158,8 @@ def _shared(asking: Asking, budget: SharedBudget, name: str) -> Spent:
     """What was spent of a shared budget, of the kinds that it limits."""
     state, start = asking.state, asking.now - seconds(budget.per)
     present = [one for _, one in asking.granted if any(other.budget.account == name for other in one.shared)]
-    actions, usd, sums = 0, 0.0, dict[str, float]()
+    actions, usd = 0, 0.0
+    sums: dict[str, float] = {}
     if budget.actions is not None:
         actions = times_since(state.spent.get(name, ()), start) + len(present)
     if budget.usd is not None:
@@ -208,20 +209,14 @@ def _cooling(asking: Asking, cooldown: Cooldown, read: Mapping[str, Json]) -> Co
     return Cooling(key, pause, last=last[0] if last else None)
 
 
-def _reach_of(
-    asking: Asking,
-    place: tuple[int, Blast, str],
-    counted: Sequence[float | str | None],
-    read: Mapping[str, Json],
-) -> Reach:
-    number, blast, name = place
-    per = seconds(blast.per)
+def _reach_of(asking: Asking, radius: Radius, counted: Sequence[float | str | None], read: Mapping[str, Json]) -> Reach:
+    blast, per = radius.blast, radius.per
     try:
         value = asking.value(blast.each, read)
-        most = _most(blast, counted[number] if number < len(counted) else None)
+        most = _most(radius, counted[radius.place] if radius.place < len(counted) else None)
     except (EvaluationError, ExpressionError) as error:
         return Reach(tool=blast.tool, each=blast.each, per=per, error=str(error))
-    reached, known_ = _reached(asking, blast, asking.state.reached.get(name, {}), value, asking.now - per)
+    reached, known_ = _reached(asking, blast, asking.state.reached.get(radius.account, {}), value, asking.now - per)
     return Reach(tool=blast.tool, each=blast.each, value=value, per=per, reached=reached, known=known_, most=most)
 
 
@@ -243,9 +238,10 @@ def _reached(
     return len(values) - gone + len(new), known_ or value in present
 
 
-def _most(blast: Blast, counted: float | str | None) -> int:
-    if isinstance(blast.most, int):
-        return blast.most
+def _most(radius: Radius, counted: float | str | None) -> int:
+    if radius.most is not None:
+        return radius.most
     if not isinstance(counted, int | float):
-        raise EvaluationError(counted or f"`{blast.of.tool if blast.of else '?'}` was not asked")
-    return math.floor(counted * float(blast.most.removesuffix("%")) / 100 + 1e-9)
+        of = radius.blast.of
+        raise EvaluationError(counted or f"`{of.tool if of else '?'}` was not asked")
+    return math.floor(counted * radius.percent / 100 + 1e-9)

@@ -10,6 +10,8 @@ _ROUNDING = 1e-6  # of an age; only so near its end it has to be looked at close
 def freshness(case: Case) -> Refusal | None:
     """Refuse what waited (for a model, for a person) until its event was too old."""
     goal, event, now = case.goal.goal, case.event, case.situation.now
+    if goal.fresh is None or now - event.time.timestamp() < seconds(goal.fresh) - _ROUNDING:
+        return None
     if (reason := stale(goal, event, now)) is None:
         return None
     numbers = {"age": _age(event, now), "fresh": seconds(goal.fresh)}
@@ -24,10 +26,7 @@ def stale(goal: Goal, event: Event, now: float) -> str | None:
         event: its `time` counts, not when it came in; one from the future is fresh.
         now: epoch seconds.
     """
-    if goal.fresh is None:
-        return None
-    most = seconds(goal.fresh)
-    if now - event.time.timestamp() < most - _ROUNDING or (age := _age(event, now)) <= most:
+    if goal.fresh is None or (age := _age(event, now)) <= seconds(goal.fresh):
         return None
     return f"the event is {age:.0f} s old; `{goal.id}` acts only within {goal.fresh}"
 

@@ -60,7 +60,7 @@ def unmet(entry: May, case: Case) -> str | None:
     if entry.when is None:
         return None
     given = {"args": case.action.arguments, "history": case.history, **case.variables}
-    if b"\\u0000" in canonical([case.action.arguments, case.event]):
+    if canonical([case.action.arguments, case.event]).find(b"\\u0000") >= 0:
         return f"`{entry.when}` is not asked of a text with NUL in it"  # the CEL library would cut the text there
     try:
         return None if compile_expression(entry.when, WHEN).holds(given) else f"`{entry.when}` does not hold"

@@ -16,7 +16,7 @@ class Case(Struct, frozen=True, gc=False):
 
     `let` is what the goal's `let`s gave in the turn.
     rules: what holds for every goal. history: the goal's granted actions of the last day, newest first, where its `may`
-    asks for them: `tool args subject at status`. read: the event as CEL reads it, where that was made already.
+    asks for them: `tool args subject at status`. read: `variables`, where they were made already.
     """
 
     action: Action
@@ -32,9 +32,10 @@ class Case(Struct, frozen=True, gc=False):
     @property
     def variables(self) -> dict[str, Json]:
         """`event` and `goal` as CEL reads them."""
+        if self.read is not None:
+            return self.read
         goal = self.goal.goal
-        read = event_variables(self.event) if self.read is None else self.read
-        return {"goal": {"id": goal.id, "text": goal.text}, **read}
+        return {**event_variables(self.event), "goal": {"id": goal.id, "text": goal.text}}
 
 
 class Policy(Protocol):

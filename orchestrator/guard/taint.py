@@ -16,6 +16,8 @@ from orchestrator.guard.policy import Case
 from orchestrator.sinks import literal, misshapen, pins, plain
 from orchestrator.types import Call, Json, May, Refusal, SinkKind, canonical
 
+_NAMES = ("event", "goal")
+"""What a step may read where its goal has no `let`."""
 _NOBODYS = Call("")
 """A step that no goal has: what an action is held against where it is none of its goal's."""
 _ALIKE = frozenset({str, int, float})
@@ -31,7 +33,7 @@ def taint(case: Case) -> Refusal | None:
     if not case.situation.sinks and case.decision.decided_by == "compiled":
         return None
     variables = {**case.let, **case.variables} if case.let else case.variables
-    names = tuple(sorted(variables))
+    names = tuple(sorted(variables)) if case.let else _NAMES
     steps = [call for call in case.goal.goal.do if call.tool == case.action.tool]
     refusal: Refusal | None = None
     for step in steps or [_NOBODYS]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from math import inf
 from operator import itemgetter
+from typing import Any
 from urllib.parse import unquote
 
 import msgspec
@@ -238,8 +239,12 @@ class State(Struct):
         usd: float = 0.0,
         reserved: Sequence[float] = (),
         approved_by: str | None = None,
+        **known: Any,
     ) -> Situation:
-        """What policies may look at for an action that costs `usd`; `reserved`: costs of those judged with it."""
+        """What policies may look at for an action that costs `usd`.
+
+        reserved: costs of those judged with it. known: fields of the situation that somebody else has found.
+        """
         goal = version.goal
         spent, paid = 0, 0.0
         if goal.budget:
@@ -255,6 +260,7 @@ class State(Struct):
             rate_spent=rate + len(reserved),
             lineage=self.lineage(event),
             approved_by=approved_by,
+            **known,
         )
 
     def latency(self, tool: Tool) -> float:
