@@ -3,8 +3,8 @@
 All policies are on. The series take turns, round by round, and are counted in processor time, so that what else the
 machine does is not. A figure is the median of its rounds, in microseconds an action; a ratio is the median of the
 ratios within the rounds. Each sample judges batches of `_ACTIONS` actions of which no two are alike, so that nothing is
-gained by remembering one. Before anything is measured every engine has to refuse what each policy is there to refuse. Fails where
-ours takes more than `BAR`, and where a series cannot be measured.
+gained by remembering one. Before anything is measured every engine has to refuse what each policy is there to refuse.
+Fails where ours takes more than `BAR`, and where a series cannot be measured.
 """
 
 import gc

@@ -77,9 +77,9 @@ def situate(
     *,
     usd: float,
     read: Mapping[str, Json],
+    found: dict[str, Any],
     counted: Sequence[float | str | None] = (),
     approved_by: str | None = None,
-    **known_: Any,
 ) -> Situation:
     """The situation of one action.
 
@@ -88,12 +88,11 @@ def situate(
         terms: those of the goal version whose leave counts.
         usd: what the action costs, as declared.
         read: `event` and `goal` as CEL reads them; nothing, where no limit does.
+        found: fields of the situation that are known already; the others go there, too.
         counted: what the calls of the goal's blast radius gave, or why they gave nothing.
         approved_by: who approved exactly this action.
-        known_: fields of the situation that are known already.
     """
     state, goal, now = asking.state, asking.goal, asking.now
-    found = known_
     if state.stopped and (stop := state.stop(goal.id)):
         found["stopped"] = (goal.id if goal.id in state.stopped else ALL, stop.by)
     if terms.shared or terms.sums:
@@ -106,7 +105,7 @@ def situate(
         found["reach"] = tuple([_reach_of(asking, radius, counted, read) for radius in terms.blasts])
     reserved = [one.usd for one in asking.own] if asking.granted else ()
     return state.situation(
-        terms.version, asking.event, now=now, usd=usd, reserved=reserved, approved_by=approved_by, **found
+        terms.version, asking.event, now=now, usd=usd, reserved=reserved, approved_by=approved_by, known=found
     )
 
 
@@ -145,7 +144,10 @@ def _past(tool: str, args: dict[str, Json], subject: str | None, at: float, stat
 
 def _spent(asking: Asking, terms: Terms) -> dict[str, Any]:
     state, goal, given = asking.state, asking.goal, asking.action.arguments
-    amounts = {name: _amount(given[name]) for name in terms.sums if name in given}
+    amounts: dict[str, float | None] = {}
+    for name in terms.sums:
+        if name in given:
+            amounts[name] = _amount(given[name])
     shared = [_shared(asking, budget, account) for budget, account in terms.shared]
     if goal.budget is None or not goal.budget.sum:
         return {"amounts": amounts, "shared": tuple(shared)}
@@ -157,7 +159,7 @@ def _spent(asking: Asking, terms: Terms) -> dict[str, Any]:
 def _shared(asking: Asking, budget: SharedBudget, name: str) -> Spent:
     """What was spent of a shared budget, of the kinds that it limits."""
     state, start = asking.state, asking.now - seconds(budget.per)
-    present = [one for _, one in asking.granted if any(other.budget.account == name for other in one.shared)]
+    present = _counted_with(asking, name) if asking.granted else ()
     actions, usd = 0, 0.0
     sums: dict[str, float] = {}
     if budget.actions is not None:
@@ -170,11 +172,17 @@ def _shared(asking: Asking, budget: SharedBudget, name: str) -> Spent:
     return Spent(budget, actions, usd, sums)
 
 
+def _counted_with(asking: Asking, account: str) -> list[Situation]:
+    return [one for _, one in asking.granted if any(other.budget.account == account for other in one.shared)]
+
+
 def _sums(
     state: State, account: str, names: Mapping[str, float], start: float, present: Sequence[Situation]
 ) -> dict[str, float]:
     before = state.sums.get(account, {})
-    spent = {name: since(before.get(name, ()), start) for name in names}
+    spent: dict[str, float] = {}
+    for name in names:
+        spent[name] = since(before.get(name, ()), start)
     if not present:
         return spent
     now = [known(one.amounts) for one in present]
@@ -191,8 +199,10 @@ def _repeated(asking: Asking, start: float) -> dict[str, Any]:
     alike, known_ = likeness(asking.goal.id, asking.action), asking.state.repeats
     if len(known_) >= MOST_KEYS and alike not in known_:
         alike = f"{asking.goal.id}\n"
-    before = times_since(asking.state.repeats.get(alike, ()), start)
-    return {"repeat": alike, "repeated": before + sum([one.repeat == alike for _, one in asking.granted])}
+    repeated = times_since(known_.get(alike, ()), start)
+    if asking.granted:
+        repeated += sum([one.repeat == alike for _, one in asking.granted])
+    return {"repeat": alike, "repeated": repeated}
 
 
 def _cooling(asking: Asking, cooldown: Cooldown, read: Mapping[str, Json]) -> Cooling:

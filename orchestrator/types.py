@@ -336,7 +336,7 @@ class Decision(Struct, frozen=True, omit_defaults=True, kw_only=True):
 # ---------------------------------------------------------------- guard
 
 
-class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """What policies may look at besides the Decision; stored in the turn, so that a replay sees the same.
 
     now: epoch seconds. budget_spent: actions of the goal within its budget's time, usd_spent: what they cost (USD, as
@@ -371,7 +371,7 @@ class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True):
     reach: tuple[Reach, ...] = ()
 
 
-class Grant(Struct, frozen=True, omit_defaults=True, tag="grant", kw_only=True):
+class Grant(Struct, frozen=True, omit_defaults=True, tag="grant", kw_only=True, gc=False):
     """Leave for exactly one Action. Only the guard makes one; Act takes nothing else."""
 
     action: Action
@@ -415,7 +415,7 @@ class Outcome(Struct, frozen=True, omit_defaults=True, kw_only=True):
 # ---------------------------------------------------------------- turn
 
 
-class Judgement(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Judgement(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """The guard's verdict on one action as the journal keeps it, and the situation it was given in."""
 
     action: str

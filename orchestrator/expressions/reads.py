@@ -1,9 +1,9 @@
 """What a compiled CEL expression reads, from its syntax tree. Knows nothing of values."""
 
-from collections.abc import Iterable, Mapping
-from functools import reduce
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial, reduce
 from operator import getitem
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from msgspec import Struct
 
@@ -16,14 +16,8 @@ TIME: Path = ("event.time",)
 """`event.time` is a variable of its own: a timestamp, which a map cannot hold."""
 
 
-def at(path: Path, variables: Mapping[str, Any]) -> Any:
-    """What stands at a path.
-
-    Raises:
-        LookupError, TypeError: nothing does.
-    """
-    return reduce(getitem, path, variables)
-
+at = cast("Callable[[Path, Mapping[str, Any]], Any]", partial(reduce, getitem))
+"""What stands at a path in some variables; a LookupError or TypeError where nothing does."""
 
 _Scope: TypeAlias = Mapping[str, Path | None]
 

@@ -19,9 +19,9 @@ WHEN = ("args", "event", "goal", "history")
 
 def grants(case: Case) -> Refusal | None:
     """Refuse what the goal's grant does not cover; a `when` that gives an error covers nothing."""
-    tool = case.action.tool
+    tool, goal = case.action.tool, case.goal.goal
     reasons: list[str] = []
-    for entry in leave(case.goal.goal):
+    for entry in goal.may or leave(goal):
         if isinstance(entry, str):
             if covers(entry, tool):
                 return None

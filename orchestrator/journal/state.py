@@ -5,7 +5,7 @@ What a record does to them is in `projections.py`. Nothing here changes anything
 
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from math import inf
 from operator import itemgetter
@@ -141,6 +141,9 @@ class Counts(Struct):
     refusals: dict[str, int] = {}
 
 
+_NOTHING: Mapping[str, Any] = {}
+
+
 class State(Struct):
     """Everything folded so far, up to and including `position`. `cursor`: every event up to it is finished.
 
@@ -239,7 +242,7 @@ class State(Struct):
         usd: float = 0.0,
         reserved: Sequence[float] = (),
         approved_by: str | None = None,
-        **known: Any,
+        known: Mapping[str, Any] = _NOTHING,
     ) -> Situation:
         """What policies may look at for an action that costs `usd`.
 
