@@ -208,7 +208,9 @@ class Judging:
         self, asking: Asking, terms: Terms, decision: Decision, *, let: dict[str, Json], approved: Pending | None
     ) -> Case:
         action, tool = asking.action, self._tools().get(asking.action.tool)
-        read = {**event_variables(asking.event), "goal": terms.goal} if terms.reads else _NOTHING
+        read = event_variables(asking.event) if terms.reads else _NOTHING
+        if terms.reads:
+            read["goal"] = terms.goal
         by, past = approved.granted_by if approved else None, ()
         found: dict[str, Any] = {}
         if approved is not None:

@@ -15,10 +15,10 @@ from orchestrator.errors import ExpressionError
 from orchestrator.expressions.expression import compile_expression
 from orchestrator.expressions.reads import Path, at
 from orchestrator.expressions.values import EXACT
-from orchestrator.sinks.recipient import recipient
 from orchestrator.types import Json, SinkKind
 
 _WORD = re.compile(r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*")  # one segment, and one word of a command
+_RECIPIENT = re.compile(r"[A-Za-z0-9_.+#-]+(?:@[A-Za-z0-9.-]+)?")
 _BEGUN = re.compile(r"https?://[^/?#@%]+/")
 _PLAIN = re.compile(r"[!#-$&-\[\]-~]*")  # ASCII that stands for itself: no white space, controls, `"`, `%`, backslash
 
@@ -95,7 +95,7 @@ def _words(names: Sequence[str]) -> Callable[[Json], tuple[Json, ...]]:
 
 
 def _is_recipient(value: Json, found: Json) -> bool:
-    return value.__class__ is str and value == found and recipient(value) is None
+    return value.__class__ is str and value == found and _RECIPIENT.fullmatch(value) is not None
 
 
 def _is_amount(value: Json, found: Json) -> bool:
