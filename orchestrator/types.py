@@ -5,7 +5,7 @@ Not here: anything that reads a clock, a file or a vendor. Everything in this fi
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -444,9 +444,5 @@ class Turn(Struct, frozen=True, omit_defaults=True, kw_only=True):
     seen: int = 0
 
 
-_canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string")
-
-
-def canonical(value: Json) -> bytes:
-    """Canonical JSON: sorted keys, no white space, UTF-8. Equal values give equal bytes."""
-    return _canonical.encode(value)
+canonical: Callable[[Json], bytes] = msgspec.json.Encoder(order="deterministic", decimal_format="string").encode
+"""Canonical JSON: sorted keys, no white space, UTF-8. Equal values give equal bytes."""
