@@ -14,6 +14,7 @@ WRITTEN = [
     "=event.data.x", "= event.data.x ", "=event.data.y", "=goal.id", "=event.time", f"={URL}",
     f"={URL} + '?by=' + goal.id",
     f"={URL} + '/' + event.data.y", f"={URL} + event.data.y", f"={URL} + '%2' + event.data.y", f"={URL} + '..'",
+    f"={URL} + '/.' + '.'",
     f"={URL} + '.' + event.data.y + '.'", "='https://' + event.data.x + '/'", "='https://a.example' + event.data.x",
     "=event.data.x + 'https://a.example/'", "='https://a@b.example/' + event.data.x", "='https://a.example/' + '/'",
     "='https://a.example/\\\\' + event.data.x", "='https://a.example/ ' + event.data.x",
