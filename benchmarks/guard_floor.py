@@ -9,7 +9,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import takewhile
 from typing import Any, NamedTuple, TypeAlias
 from unicodedata import normalize
@@ -91,19 +91,19 @@ class ByHand:
     def prepared(self, asked: Sequence[Asked]) -> Iterator[Callable[[], str]]:
         """The judging of each, ready to be done."""
         for one in asked:
-            yield lambda one=one: self.judge(one)
+            yield partial(self.judge, one, one.arguments)
 
     def said(self) -> str:
         """What becomes of the scene's action."""
-        return self.judge(self._scene.asked)
+        return self.judge(self._scene.asked, self._scene.asked.arguments)
 
-    def judge(self, asked: Asked) -> str:
+    def judge(self, asked: Asked, given: dict[str, Any]) -> str:
         """`grant`, or the check that refuses."""
-        return _refused(self.facts(asked), self._owners, self._scene.dry, self._approve) or "grant"
+        return _refused(self.facts(asked, given), self._owners, self._scene.dry, self._approve) or "grant"
 
-    def facts(self, asked: Asked) -> Facts:
+    def facts(self, asked: Asked, given: dict[str, Any]) -> Facts:
         """Count what an action has to be held against."""
-        scene, now, given = self._scene, self._scene.now, asked.arguments
+        scene, now = self._scene, self._scene.now
         chain = (*scene.lineage, f"{GOAL}/{TOOL}")
         day, to = now - DAY, given["to"]
         gone = sum(1 for _ in takewhile(lambda at: at <= day, self._reached.values()))

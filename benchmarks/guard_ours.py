@@ -4,6 +4,7 @@ What is judged is `Judging.guard`: situation, policies, verdict, and the turn th
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from guard_scenes import (
     ALIKE,
@@ -93,7 +94,7 @@ class Ours:
         for number, past in enumerate(sorted(scene.past, key=lambda past: -past.ago)):
             data = dict.fromkeys(("account", "branch", "channel", "clerk", "currency", "order"), "-") | {"amount": 0.0}
             asked = Asked(past.subject, data, past.arguments)
-            fold_turn(self._state, self._judge(anything, *self._put(asked, f"past-{number}", ago=past.ago)).turn)
+            fold_turn(self._state, self._judge(anything, *self._put(asked, f"past-{number}", ago=past.ago))().turn)
         if not plain:
             self._state.stopped.update({goal: Stop("somebody", scene.now) for goal in scene.stopped})
         if plain:
@@ -105,8 +106,7 @@ class Ours:
     def prepared(self, asked: Sequence[Asked]) -> Iterator[Callable[[], Verdicts]]:
         """The judging of each, ready to be done."""
         for number, one in enumerate(asked):
-            event, decided = self._put(one, str(number))
-            yield lambda event=event, decided=decided: self._judge(self._judging, event, decided)
+            yield self._judge(self._judging, *self._put(one, str(number)))
 
     def said(self) -> str:
         """What becomes of the scene's action: `grant`, or the policy that refuses."""
@@ -132,10 +132,11 @@ class Ours:
         decision = Decision(goal=goal.name, verdict="act", actions=(action,), decided_by="model", counted=counted)
         return event, (decision, goal)
 
-    def _judge(self, judging: Judging, event: Event, decided: Decided) -> Verdicts:
+    def _judge(self, judging: Judging, event: Event, decided: Decided) -> Callable[[], Verdicts]:
         now = event.time.timestamp() + self._scene.age
         touch = Touch(goal=self._goal.name)
-        return judging.guard(event, [touch], [decided], self._state, record=_RECORD, now=now, seconds={})
+        turn = event, [touch], [decided], self._state
+        return partial(judging.guard, *turn, record=_RECORD, now=now, seconds={})
 
 
 _RECORD = Record(kind="event", type="t", key="k", id="1", source="s", body=b"", position=1, at=0.0, hash=b"")

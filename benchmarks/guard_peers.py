@@ -92,7 +92,7 @@ class Cedar:
     def prepared(self, asked: Sequence[Asked]) -> Iterator[Callable[[], Any]]:
         """The judging of each, ready to be done."""
         for one in asked:
-            facts = self._counts.facts(one)
+            facts = self._counts.facts(one, one.arguments)
             context, owned, shape = _cedar_context(facts), bound(facts), shaped(facts)
             context |= {"bound": owned, "shaped": shape}
             yield partial(self._judge, context)
@@ -134,7 +134,7 @@ class Casbin:
     def prepared(self, asked: Sequence[Asked]) -> Iterator[Callable[[], Any]]:
         """The judging of each, ready to be done."""
         for one in asked:
-            ask = _Ask(self._counts.facts(one))
+            ask = _Ask(self._counts.facts(one, one.arguments))
             yield lambda ask=ask: self._judge(ask)
 
     def said(self) -> set[str]:

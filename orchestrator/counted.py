@@ -5,7 +5,7 @@ from msgspec import Struct
 from orchestrator.limits import SharedBudget
 
 
-class Spent(Struct, frozen=True, omit_defaults=True):
+class Spent(Struct, frozen=True, omit_defaults=True, gc=False):
     """What was spent of a shared budget that counts an action, before it: actions, USD, and arguments added up."""
 
     budget: SharedBudget
@@ -14,7 +14,7 @@ class Spent(Struct, frozen=True, omit_defaults=True):
     sums: dict[str, float] = {}
 
 
-class Cooling(Struct, frozen=True, omit_defaults=True):
+class Cooling(Struct, frozen=True, omit_defaults=True, gc=False):
     """An action's cool-down: its key, how long it holds (seconds), when the key was last granted (epoch seconds).
 
     error: why there is no key, or no room for another one.
@@ -26,7 +26,7 @@ class Cooling(Struct, frozen=True, omit_defaults=True):
     error: str | None = None
 
 
-class Reach(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Reach(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """An action within a blast radius: the value that its `each` has, and how many others were reached `per` seconds.
 
     tool, each: as the goal has them. known: whether this value is among them. most: how many there may be. error: why

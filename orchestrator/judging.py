@@ -209,18 +209,21 @@ class Judging:
     ) -> Case:
         action, tool = asking.action, self._tools().get(asking.action.tool)
         read = event_variables(asking.event) if terms.reads else _NOTHING
-        by, past, known = approved.granted_by if approved else None, (), dict[str, Any]()
+        if terms.reads:
+            read["goal"] = terms.goal
+        by, past = approved.granted_by if approved else None, ()
+        found: dict[str, Any] = {}
         if approved is not None:
-            known["approvers"] = approved.approvers
+            found["approvers"] = approved.approvers
         if sinks := self._sinks(action.tool):
-            known["sinks"] = sinks
+            found["sinks"] = sinks
         if decision.decided_by != "compiled" and (unnamed := _unnamed(action, tool)):
-            known["unnamed"] = unnamed
+            found["unnamed"] = unnamed
         if terms.history:
             past = history(asking)
-            known["history"] = len(past)
+            found["history"] = len(past)
         usd = tool.cost if tool is not None else 0.0
-        situation = situate(asking, terms, usd=usd, read=read, counted=decision.counted, approved_by=by, **known)
+        situation = situate(asking, terms, usd=usd, read=read, found=found, counted=decision.counted, approved_by=by)
         return Case(action, decision, terms.version, asking.event, situation, let, terms.rules, past, read or None)
 
     async def _choose(self, question: Question, state: State, *, now: float) -> Decision:

@@ -10,7 +10,6 @@ from itertools import takewhile
 from typing import Any, TypeAlias, cast
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from orchestrator.clock import seconds, utc
 from orchestrator.errors import EvaluationError, ExpressionError
@@ -20,7 +19,7 @@ from orchestrator.journal.spending import DAY, KEPT_PAST, known
 from orchestrator.journal.state import ALL, State, since, times_since
 from orchestrator.limits import Cooldown, SharedBudget
 from orchestrator.orient.enrich import Lets, Read
-from orchestrator.terms import Terms
+from orchestrator.terms import Radius, Terms
 from orchestrator.types import (
     Action,
     Blast,
@@ -44,7 +43,7 @@ _LONGEST = 200
 _READS = ("args", "event")
 
 
-class Asking(Struct, frozen=True):
+class Asking(Struct, frozen=True, gc=False):
     """One action to be judged: for which goal and event, when (epoch seconds), after what the turn has granted."""
 
     state: State
@@ -55,7 +54,7 @@ class Asking(Struct, frozen=True):
     granted: Granted
 
     def value(self, text: str, read: Mapping[str, Json]) -> str:
-        """What CEL over `args` and `event` gives, as a text that stands for it; `read`: the event as CEL reads it.
+        """What CEL over `args` and `event` gives, as a text that stands for it; `read` is the event as CEL does.
 
         Raises:
             ExpressionError, EvaluationError: it gives nothing, or too much.
@@ -78,9 +77,9 @@ def situate(
     *,
     usd: float,
     read: Mapping[str, Json],
+    found: dict[str, Any],
     counted: Sequence[float | str | None] = (),
     approved_by: str | None = None,
-    **known_: Any,
 ) -> Situation:
     """The situation of one action.
 
@@ -88,15 +87,12 @@ def situate(
         asking: the action.
         terms: those of the goal version whose leave counts.
         usd: what the action costs, as declared.
-        read: the event as CEL reads it; nothing, where no limit reads it.
+        read: `event` and `goal` as CEL reads them; nothing, where no limit does.
+        found: fields of the situation that are known already; the others go there, too.
         counted: what the calls of the goal's blast radius gave, or why they gave nothing.
         approved_by: who approved exactly this action.
-        known_: fields of the situation that are known already.
     """
     state, goal, now = asking.state, asking.goal, asking.now
-    reserved = [one.usd for one in asking.own] if asking.granted else ()
-    plain = state.situation(terms.version, asking.event, now=now, usd=usd, reserved=reserved, approved_by=approved_by)
-    found = known_
     if state.stopped and (stop := state.stop(goal.id)):
         found["stopped"] = (goal.id if goal.id in state.stopped else ALL, stop.by)
     if terms.shared or terms.sums:
@@ -106,8 +102,11 @@ def situate(
     if goal.cooldown is not None:
         found["cooling"] = _cooling(asking, goal.cooldown, read)
     if terms.blasts:
-        found["reach"] = tuple([_reach_of(asking, blast, counted, read) for blast in terms.blasts])
-    return replace(plain, **found) if found else plain
+        found["reach"] = tuple([_reach_of(asking, radius, counted, read) for radius in terms.blasts])
+    reserved = [one.usd for one in asking.own] if asking.granted else ()
+    return state.situation(
+        terms.version, asking.event, now=now, usd=usd, reserved=reserved, approved_by=approved_by, known=found
+    )
 
 
 async def counted(goal: Goal, event: Event, read: Read) -> tuple[float | str | None, ...]:
@@ -145,7 +144,10 @@ def _past(tool: str, args: dict[str, Json], subject: str | None, at: float, stat
 
 def _spent(asking: Asking, terms: Terms) -> dict[str, Any]:
     state, goal, given = asking.state, asking.goal, asking.action.arguments
-    amounts = {name: _amount(given[name]) for name in terms.sums if name in given}
+    amounts: dict[str, float | None] = {}
+    for name in terms.sums:
+        if name in given:
+            amounts[name] = _amount(given[name])
     shared = [_shared(asking, budget, account) for budget, account in terms.shared]
     if goal.budget is None or not goal.budget.sum:
         return {"amounts": amounts, "shared": tuple(shared)}
@@ -157,27 +159,38 @@ def _spent(asking: Asking, terms: Terms) -> dict[str, Any]:
 def _shared(asking: Asking, budget: SharedBudget, name: str) -> Spent:
     """What was spent of a shared budget, of the kinds that it limits."""
     state, start = asking.state, asking.now - seconds(budget.per)
-    present = [one for _, one in asking.granted if any(other.budget.account == name for other in one.shared)]
+    present = _counted_with(asking, name) if asking.granted else ()
     actions, usd = 0, 0.0
+    sums: dict[str, float] = {}
     if budget.actions is not None:
         actions = times_since(state.spent.get(name, ()), start) + len(present)
     if budget.usd is not None:
-        usd = round(since(state.paid.get(name, ()), start) + sum([one.usd for one in present]), 9)
-    return Spent(budget, actions, usd, _sums(state, name, budget.sum, start, present) if budget.sum else {})
+        usd = since(state.paid.get(name, ()), start)
+        usd = round(usd + sum([one.usd for one in present]), 9) if present else usd
+    if budget.sum:
+        sums = _sums(state, name, budget.sum, start, present)
+    return Spent(budget, actions, usd, sums)
+
+
+def _counted_with(asking: Asking, account: str) -> list[Situation]:
+    return [one for _, one in asking.granted if any(other.budget.account == account for other in one.shared)]
 
 
 def _sums(
     state: State, account: str, names: Mapping[str, float], start: float, present: Sequence[Situation]
 ) -> dict[str, float]:
-    before, now = state.sums.get(account, {}), [known(one.amounts) for one in present]
-    spent = {name: since(before.get(name, ()), start) for name in names}
-    if not now:
+    before = state.sums.get(account, {})
+    spent: dict[str, float] = {}
+    for name in names:
+        spent[name] = since(before.get(name, ()), start)
+    if not present:
         return spent
+    now = [known(one.amounts) for one in present]
     return {name: round(sum_ + sum([one.get(name, 0.0) for one in now]), 9) for name, sum_ in spent.items()}
 
 
 def _amount(value: Json) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if (value.__class__ is not float and value.__class__ is not int) or not math.isfinite(value):
         return None
     return abs(float(value))
 
@@ -186,8 +199,10 @@ def _repeated(asking: Asking, start: float) -> dict[str, Any]:
     alike, known_ = likeness(asking.goal.id, asking.action), asking.state.repeats
     if len(known_) >= MOST_KEYS and alike not in known_:
         alike = f"{asking.goal.id}\n"
-    before = times_since(asking.state.repeats.get(alike, ()), start)
-    return {"repeat": alike, "repeated": before + sum([one.repeat == alike for _, one in asking.granted])}
+    repeated = times_since(known_.get(alike, ()), start)
+    if asking.granted:
+        repeated += sum([one.repeat == alike for _, one in asking.granted])
+    return {"repeat": alike, "repeated": repeated}
 
 
 def _cooling(asking: Asking, cooldown: Cooldown, read: Mapping[str, Json]) -> Cooling:
@@ -204,20 +219,14 @@ def _cooling(asking: Asking, cooldown: Cooldown, read: Mapping[str, Json]) -> Co
     return Cooling(key, pause, last=last[0] if last else None)
 
 
-def _reach_of(
-    asking: Asking,
-    place: tuple[int, Blast, str],
-    counted: Sequence[float | str | None],
-    read: Mapping[str, Json],
-) -> Reach:
-    number, blast, name = place
-    per = seconds(blast.per)
+def _reach_of(asking: Asking, radius: Radius, counted: Sequence[float | str | None], read: Mapping[str, Json]) -> Reach:
+    blast, per = radius.blast, radius.per
     try:
         value = asking.value(blast.each, read)
-        most = _most(blast, counted[number] if number < len(counted) else None)
+        most = _most(radius, counted[radius.place] if radius.place < len(counted) else None)
     except (EvaluationError, ExpressionError) as error:
         return Reach(tool=blast.tool, each=blast.each, per=per, error=str(error))
-    reached, known_ = _reached(asking, blast, asking.state.reached.get(name, {}), value, asking.now - per)
+    reached, known_ = _reached(asking, blast, asking.state.reached.get(radius.account, {}), value, asking.now - per)
     return Reach(tool=blast.tool, each=blast.each, value=value, per=per, reached=reached, known=known_, most=most)
 
 
@@ -239,9 +248,10 @@ def _reached(
     return len(values) - gone + len(new), known_ or value in present
 
 
-def _most(blast: Blast, counted: float | str | None) -> int:
-    if isinstance(blast.most, int):
-        return blast.most
+def _most(radius: Radius, counted: float | str | None) -> int:
+    if radius.most is not None:
+        return radius.most
     if not isinstance(counted, int | float):
-        raise EvaluationError(counted or f"`{blast.of.tool if blast.of else '?'}` was not asked")
-    return math.floor(counted * float(blast.most.removesuffix("%")) / 100 + 1e-9)
+        of = radius.blast.of
+        raise EvaluationError(counted or f"`{of.tool if of else '?'}` was not asked")
+    return math.floor(counted * radius.percent / 100 + 1e-9)

@@ -8,23 +8,38 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from orchestrator.clock import seconds
 from orchestrator.guard.asked import asked
 from orchestrator.guard.globs import covers
 from orchestrator.guard.grants import asks_history
 from orchestrator.guard.policy import Policy
 from orchestrator.journal.spending import radius
 from orchestrator.limits import Rules, SharedBudget
-from orchestrator.types import Blast, Goal, GoalVersion
+from orchestrator.types import Blast, Goal, GoalVersion, Json
 
 _KEPT = 10_000
+
+
+class Radius(Struct, frozen=True):
+    """One of a goal's blast radii: its place among them, and the account of what it has reached, `per` seconds.
+
+    most: how many there may be, or else `percent` of what is counted.
+    """
+
+    place: int
+    blast: Blast
+    account: str
+    per: float
+    most: int | None
+    percent: float
 
 
 class Terms(Struct, frozen=True):
     """The terms on which one goal version may call one tool under some rules.
 
     policies: those that can refuse it. shared: the shared budgets that count it, with their accounts. sums: names of
-    arguments that a budget adds up. blasts: places and values of `goal.blast` that name the tool, with what they have
-    reached is kept under. reads: whether a limit reads the event. history: whether its `may` asks what the goal did.
+    arguments that a budget adds up. blasts: those that name the tool. goal: as CEL reads it. reads: whether a limit
+    reads the event. history: whether its `may` asks what the goal did before.
     """
 
     version: GoalVersion
@@ -32,7 +47,8 @@ class Terms(Struct, frozen=True):
     policies: tuple[Policy, ...]
     shared: tuple[tuple[SharedBudget, str], ...]
     sums: tuple[str, ...]
-    blasts: tuple[tuple[int, Blast, str], ...]
+    blasts: tuple[Radius, ...]
+    goal: dict[str, Json]
     reads: bool
     history: bool
 
@@ -72,9 +88,7 @@ def _made(version: GoalVersion, tool: str, rules: Rules, policies: tuple[Policy,
     goal = version.goal
     shared = shared_by(rules, goal, tool)
     budgets = (goal.budget, *shared) if goal.budget else shared
-    blasts = [
-        (at, one, radius(goal.id, one.tool, one.each)) for at, one in enumerate(goal.blast) if covers(one.tool, tool)
-    ]
+    blasts = [_radius(place, one, goal.id) for place, one in enumerate(goal.blast) if covers(one.tool, tool)]
     return Terms(
         version=version,
         rules=rules,
@@ -82,6 +96,12 @@ def _made(version: GoalVersion, tool: str, rules: Rules, policies: tuple[Policy,
         shared=tuple([(one, one.account) for one in shared]),
         sums=tuple(sorted({name for one in budgets for name in one.sum})),
         blasts=tuple(blasts),
+        goal={"id": goal.id, "text": goal.text},
         reads=goal.cooldown is not None or bool(blasts),
         history=asks_history(goal),
     )
+
+
+def _radius(place: int, blast: Blast, goal: str) -> Radius:
+    most, percent = (blast.most, 0.0) if isinstance(blast.most, int) else (None, float(blast.most.removesuffix("%")))
+    return Radius(place, blast, radius(goal, blast.tool, blast.each), seconds(blast.per), most, percent)

@@ -5,7 +5,7 @@ Not here: anything that reads a clock, a file or a vendor. Everything in this fi
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -336,7 +336,7 @@ class Decision(Struct, frozen=True, omit_defaults=True, kw_only=True):
 # ---------------------------------------------------------------- guard
 
 
-class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """What policies may look at besides the Decision; stored in the turn, so that a replay sees the same.
 
     now: epoch seconds. budget_spent: actions of the goal within its budget's time, usd_spent: what they cost (USD, as
@@ -371,7 +371,7 @@ class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True):
     reach: tuple[Reach, ...] = ()
 
 
-class Grant(Struct, frozen=True, omit_defaults=True, tag="grant", kw_only=True):
+class Grant(Struct, frozen=True, omit_defaults=True, tag="grant", kw_only=True, gc=False):
     """Leave for exactly one Action. Only the guard makes one; Act takes nothing else."""
 
     action: Action
@@ -415,7 +415,7 @@ class Outcome(Struct, frozen=True, omit_defaults=True, kw_only=True):
 # ---------------------------------------------------------------- turn
 
 
-class Judgement(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Judgement(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """The guard's verdict on one action as the journal keeps it, and the situation it was given in."""
 
     action: str
@@ -444,9 +444,5 @@ class Turn(Struct, frozen=True, omit_defaults=True, kw_only=True):
     seen: int = 0
 
 
-_canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string")
-
-
-def canonical(value: Json) -> bytes:
-    """Canonical JSON: sorted keys, no white space, UTF-8. Equal values give equal bytes."""
-    return _canonical.encode(value)
+canonical: Callable[[Json], bytes] = msgspec.json.Encoder(order="deterministic", decimal_format="string").encode
+"""Canonical JSON: sorted keys, no white space, UTF-8. Equal values give equal bytes."""

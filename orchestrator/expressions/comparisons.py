@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from struct import unpack
 from typing import TypeAlias
 
-from orchestrator.expressions.reads import Path
+from orchestrator.expressions.reads import Path, at
 from orchestrator.expressions.syntax import Kind, constant_text, every, fields, parts, root_of, text
 from orchestrator.expressions.values import EXACT
 from orchestrator.types import Json
@@ -44,10 +44,8 @@ def comparisons_of(program: bytes) -> tuple[Comparison, ...]:
 def verdict(comparisons: tuple[Comparison, ...], variables: Mapping[str, Json]) -> bool | None:
     """Whether all of them hold; None where CEL has to be asked."""
     for path, kind, compare, constant in comparisons:
-        value: Json = variables
         try:
-            for name in path:
-                value = value[name]
+            value = at(path, variables)
         except (LookupError, TypeError):
             return None
         given: type[Json] = value.__class__
@@ -62,10 +60,8 @@ def verdict(comparisons: tuple[Comparison, ...], variables: Mapping[str, Json]) 
 
 
 def _number_at(path: Path, variables: Mapping[str, Json]) -> float | None:
-    value: Json = variables
     try:
-        for name in path:
-            value = value[name]
+        value = at(path, variables)
     except (LookupError, TypeError):
         return None
     return value if value.__class__ is float or _exact(value) else None

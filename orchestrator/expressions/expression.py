@@ -10,7 +10,7 @@ from orchestrator.expressions.cel import RAISED, Program, environment
 from orchestrator.expressions.comparisons import Comparison, comparisons_of, verdict
 from orchestrator.expressions.complaints import refusal, shortened, why_not
 from orchestrator.expressions.joins import Pieces, pieces_of, texts_of
-from orchestrator.expressions.reads import ELEMENT, TIME, Path, reads_of
+from orchestrator.expressions.reads import ELEMENT, TIME, Path, at, reads_of
 from orchestrator.expressions.values import DEEPEST, Tree, from_cel, take, to_cel
 from orchestrator.types import Event, Json
 
@@ -29,11 +29,12 @@ class Expression:
         reads: the paths it reads, such as `("event", "data", "amount")`; a dynamic index ends a path.
         fields: the same, going on through lists: `("event", "data", "items", "[]", "price")`.
         tested: those of `fields` it asks for with `has()`.
+        path: the one it gives the value of, where it does nothing else.
         pieces: what it joins to a text, where it does nothing else.
     """
 
     __slots__ = (
-        "_comparisons", "_path", "_times", "_tree", "fields", "kind", "pieces", "program", "reads", "tested", "text",
+        "_comparisons", "_times", "_tree", "fields", "kind", "path", "pieces", "program", "reads", "tested", "text",
     )  # fmt: skip
 
     def __init__(
@@ -53,7 +54,7 @@ class Expression:
         self.kind = str(program.return_type().name())
         self.reads = frozenset(_up_to_element(path) for path in fields)
         self._tree, self._times = tree_of(self.reads), times_in(self.reads)
-        self._path = next((path for path in self.reads if text.strip() == ".".join(path)), None)
+        self.path = next((path for path in self.reads if text.strip() == ".".join(path)), None)
 
     def value(self, variables: Mapping[str, Json]) -> Json:
         """Evaluate to a JSON value (timestamps and durations as text).
@@ -61,11 +62,9 @@ class Expression:
         Raises:
             EvaluationError: a missing field, a type that does not fit, a division by zero, a result JSON cannot hold.
         """
-        if self._path is not None:
-            found: Json = variables
+        if self.path is not None:
             try:
-                for name in self._path:
-                    found = found[name]
+                found = at(self.path, variables)
                 if found.__class__ is str and found.isascii() and "\0" not in found:
                     return found
                 return from_cel(to_cel(found))

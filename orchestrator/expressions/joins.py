@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from orchestrator.expressions.comparisons import call_of, path_of
-from orchestrator.expressions.reads import Path
+from orchestrator.expressions.reads import Path, at
 from orchestrator.expressions.syntax import constant_text, root_of
 from orchestrator.expressions.values import to_cel
 from orchestrator.types import Json
@@ -30,13 +30,11 @@ def texts_of(pieces: Pieces, variables: Mapping[str, Json]) -> list[str] | None:
     """The texts to join; None where CEL has to be asked."""
     texts: list[str] = []
     for piece in pieces:
-        if piece.__class__ is str:
-            texts.append(piece)  # pyright: ignore[reportArgumentType]  the class says so
+        if isinstance(piece, str):
+            texts.append(piece)
             continue
-        found: Json = variables
         try:
-            for name in piece:
-                found = found[name]
+            found = at(piece, variables)
         except (LookupError, TypeError):
             return None
         if found.__class__ is not str:

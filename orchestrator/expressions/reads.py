@@ -1,7 +1,9 @@
 """What a compiled CEL expression reads, from its syntax tree. Knows nothing of values."""
 
-from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial, reduce
+from operator import getitem
+from typing import Any, TypeAlias, cast
 
 from msgspec import Struct
 
@@ -12,6 +14,10 @@ ELEMENT = "[]"
 """In a path: any element of the list, or any value of the map, before it."""
 TIME: Path = ("event.time",)
 """`event.time` is a variable of its own: a timestamp, which a map cannot hold."""
+
+
+at = cast("Callable[[Path, Mapping[str, Any]], Any]", partial(reduce, getitem))
+"""What stands at a path in some variables; a LookupError or TypeError where nothing does."""
 
 _Scope: TypeAlias = Mapping[str, Path | None]
 

@@ -43,18 +43,18 @@ def affordable(limit: Budget, *, whose: str, tokens: float) -> str | None:
 def _beyond(
     limit: Budget, spent: _Spent | Spent, situation: Situation, goal: str
 ) -> tuple[str, dict[str, Json]] | None:
-    usd, per = situation.usd, limit.per
+    per, amounts = limit.per, situation.amounts
     if limit.actions is not None and spent.actions >= limit.actions:
         reason = f"{_whose(limit, goal)} took {spent.actions} actions within {per}; the budget is {limit.actions}"
         return reason, {"spent": spent.actions, "actions": limit.actions, "per": per}
-    if limit.usd is not None and usd and spent.usd + usd > limit.usd + _ROUNDING:
+    if limit.usd is not None and (usd := situation.usd) and spent.usd + usd > limit.usd + _ROUNDING:
         reason = f"{_whose(limit, goal)} paid {spent.usd:g} USD within {per}, and this costs {usd:g}"
         numbers = {"paid": spent.usd, "costs": usd, "usd": limit.usd, "per": per}
         return f"{reason}; the budget is {limit.usd:g}", numbers
     for name, most in limit.sum.items():
-        if name not in situation.amounts:
+        if name not in amounts:
             continue
-        amount, before = situation.amounts[name], spent.sums.get(name, 0.0)
+        amount, before = amounts[name], spent.sums.get(name, 0.0)
         if amount is None:
             reason = f"`{name}` is no number, and {_whose(limit, goal)} may spend {most:g} of it"
             return reason, {"sum": before, "most": most}

@@ -22,8 +22,8 @@ def depth(case: Case, *, limit: int = LIMIT) -> Refusal | None:
         reason = f"it would be action {reached} in a row that an action caused; at most {limit} may follow one another"
         return _refusal(case, reason, {"depth": reached, "limit": limit})
     chain = (*lineage, f"{case.goal.goal.id}/{case.action.tool}")
-    for steps in _CIRCLES:
-        if chain[-steps:] == chain[-2 * steps : -steps]:
+    for steps in _CIRCLES[: len(chain) // 2 - 1]:
+        if chain[-1] == chain[-1 - steps] and chain[-steps:] == chain[-2 * steps : -steps]:
             circle = " → ".join(chain[-steps:])
             return _refusal(case, f"actions go round in a circle: {circle}", {"cycle": steps})
     return None

@@ -6,7 +6,9 @@ from functools import lru_cache
 
 def covers(glob: str, name: str) -> bool:
     """Whether a glob covers a name; nothing covers an empty one."""
-    return bool(name) and (glob == name or ("*" in glob and _pattern(glob).fullmatch(name) is not None))
+    if glob == name:
+        return name != ""
+    return name != "" and "*" in glob and _pattern(glob).fullmatch(name) is not None
 
 
 @lru_cache(maxsize=4096)

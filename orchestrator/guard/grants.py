@@ -19,15 +19,16 @@ WHEN = ("args", "event", "goal", "history")
 
 def grants(case: Case) -> Refusal | None:
     """Refuse what the goal's grant does not cover; a `when` that gives an error covers nothing."""
-    tool = case.action.tool
+    tool, goal = case.action.tool, case.goal.goal
     reasons: list[str] = []
-    for entry in leave(case.goal.goal):
-        if not covers(_named(entry), tool):
-            continue
-        reason = None if isinstance(entry, str) else unmet(entry, case)
-        if reason is None:
-            return None
-        reasons.append(reason)
+    for entry in goal.may or leave(goal):
+        if isinstance(entry, str):
+            if covers(entry, tool):
+                return None
+        elif covers(entry.tool, tool):
+            if (reason := unmet(entry, case)) is None:
+                return None
+            reasons.append(reason)
     return Refusal(
         action=case.action,
         kind="deny",
@@ -59,7 +60,7 @@ def unmet(entry: May, case: Case) -> str | None:
     if entry.when is None:
         return None
     given = {"args": case.action.arguments, "history": case.history, **case.variables}
-    if b"\\u0000" in canonical([case.action.arguments, case.event]):
+    if canonical([case.action.arguments, case.event]).find(b"\\u0000") >= 0:
         return f"`{entry.when}` is not asked of a text with NUL in it"  # the CEL library would cut the text there
     try:
         return None if compile_expression(entry.when, WHEN).holds(given) else f"`{entry.when}` does not hold"

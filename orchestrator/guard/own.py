@@ -17,6 +17,7 @@ from orchestrator.guard.policy import Case, Policy
 from orchestrator.types import Json, Refusal
 
 _LONGEST = 300
+_UNCHANGING = frozenset({str, int, float, bool, type(None)})
 
 
 def own_policy(name: str, folder: Path) -> Policy:
@@ -72,7 +73,10 @@ def _copy(case: Case) -> Case:
 
 def _plain(value: Json) -> Any:
     if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in cast("dict[str, Json]", value).items()}
+        given = cast("dict[str, Json]", value)
+        if _UNCHANGING.issuperset(map(type, given.values())):
+            return dict(given)
+        return {name: _plain(inner) for name, inner in given.items()}
     if isinstance(value, list):
         return [_plain(inner) for inner in cast("list[Json]", value)]
     return value

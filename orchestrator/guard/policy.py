@@ -11,12 +11,12 @@ from orchestrator.types import Action, Decision, Event, GoalVersion, Json, Refus
 _NONE = Rules()
 
 
-class Case(Struct, frozen=True):
+class Case(Struct, frozen=True, gc=False):
     """What a policy is shown: an action, its decision, the goal whose leave counts, the event, the situation.
 
     `let` is what the goal's `let`s gave in the turn.
     rules: what holds for every goal. history: the goal's granted actions of the last day, newest first, where its `may`
-    asks for them: `tool args subject at status`. read: the event as CEL reads it, where that was made already.
+    asks for them: `tool args subject at status`. read: `variables`, where they were made already.
     """
 
     action: Action
@@ -32,9 +32,10 @@ class Case(Struct, frozen=True):
     @property
     def variables(self) -> dict[str, Json]:
         """`event` and `goal` as CEL reads them."""
+        if self.read is not None:
+            return self.read
         goal = self.goal.goal
-        read = event_variables(self.event) if self.read is None else self.read
-        return {"goal": {"id": goal.id, "text": goal.text}, **read}
+        return {**event_variables(self.event), "goal": {"id": goal.id, "text": goal.text}}
 
 
 class Policy(Protocol):

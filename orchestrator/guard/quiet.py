@@ -11,21 +11,20 @@ from orchestrator.types import Refusal
 
 
 @lru_cache(maxsize=64)
-def _time_of_day(zone: str, minute: int) -> str:
+def _time_of_day(zone: str, minute: float) -> str:
     """The time of day in a zone, such as `22:30`, in a minute since the epoch."""
     return f"{utc(minute * 60.0).astimezone(ZoneInfo(zone)):%H:%M}"
 
 
 def quiet(case: Case) -> Refusal | None:
     """Refuse what falls into the quiet hours of all, or of the goal."""
-    of_all, own = case.rules.quiet, case.goal.goal.quiet
-    if of_all is None and own is None:
-        return None
-    for hours, whose in ((of_all, "[policy]"), (own, f"`{case.goal.goal.id}`")):
-        if hours is None or any(covers(glob, case.action.tool) for glob in hours.but):
+    goal = case.goal.goal
+    for hours in (case.rules.quiet, goal.quiet):
+        if hours is None:
             continue
-        at = _time_of_day(hours.tz, int(case.situation.now // 60))
-        if within(hours, at):
+        at = _time_of_day(hours.tz, case.situation.now // 60)
+        if within(hours, at) and not any(covers(glob, case.action.tool) for glob in hours.but):
+            whose = f"`{goal.id}`" if hours is goal.quiet else "[policy]"
             reason = f"it is {at} in {hours.tz}; {whose} is quiet from {hours.from_} until {hours.until}"
             numbers = {"at": at, "from": hours.from_, "until": hours.until, "tz": hours.tz}
             return Refusal(action=case.action, kind="deny", policy="quiet", reason=reason, numbers=numbers)

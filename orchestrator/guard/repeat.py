@@ -13,6 +13,7 @@ from orchestrator.masking.mask import likened
 from orchestrator.types import Action, Refusal, canonical
 
 _DIGITS = re.compile(r"\d+")
+_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 
 
 def repeat(case: Case) -> Refusal | None:
@@ -30,6 +31,18 @@ def repeat(case: Case) -> Refusal | None:
 
 def likeness(goal: str, action: Action) -> str:
     """What an action has in common with its near-duplicates, as a short text."""
-    text = unicodedata.normalize("NFKC", canonical(action.arguments).decode()).casefold()
-    plain = _DIGITS.sub("0", likened(text))
-    return hashlib.sha256(f"{goal}\n{action.tool}\n{plain}".encode()).hexdigest()[:32]
+    given = canonical(action.arguments)
+    lower = given.lower()
+    plain = _in_ascii(lower) if given.isascii() and lower.find(b"mask") < 0 else _in_full(given.decode())
+    return hashlib.sha256(b"%b\n%b\n%b" % (goal.encode(), action.tool.encode(), plain)).digest()[:16].hex()
+
+
+def _in_full(text: str) -> bytes:
+    return _DIGITS.sub("0", likened(unicodedata.normalize("NFKC", text).casefold())).encode()
+
+
+def _in_ascii(lower: bytes) -> bytes:
+    plain = lower.translate(_ZEROS)  # NFKC and case folding have nothing else to do here
+    while plain.find(b"00") >= 0:  # `in` would first try bytes as a number
+        plain = plain.replace(b"00", b"0")
+    return plain

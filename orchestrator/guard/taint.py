@@ -13,9 +13,11 @@ from orchestrator.expressions import bound
 from orchestrator.guard.globs import covers
 from orchestrator.guard.grants import WHEN, leave, unmet
 from orchestrator.guard.policy import Case
-from orchestrator.sinks import literal, misshapen, pins
+from orchestrator.sinks import literal, misshapen, pins, plain
 from orchestrator.types import Call, Json, May, Refusal, SinkKind, canonical
 
+_NAMES = ("event", "goal")
+"""What a step may read where its goal has no `let`."""
 _NOBODYS = Call("")
 """A step that no goal has: what an action is held against where it is none of its goal's."""
 _ALIKE = frozenset({str, int, float})
@@ -30,8 +32,8 @@ def taint(case: Case) -> Refusal | None:
     """Refuse an action with a value in a sink that its goal's owner did not let in."""
     if not case.situation.sinks and case.decision.decided_by == "compiled":
         return None
-    variables = {**case.let, **case.variables}
-    names = tuple(sorted(variables))
+    variables = {**case.let, **case.variables} if case.let else case.variables
+    names = tuple(sorted(variables)) if case.let else _NAMES
     steps = [call for call in case.goal.goal.do if call.tool == case.action.tool]
     refusal: Refusal | None = None
     for step in steps or [_NOBODYS]:
@@ -47,6 +49,8 @@ def _against(step: Call, case: Case, variables: Mapping[str, Json], names: tuple
     for argument, value in case.action.arguments.items():
         kind = sinks.get(argument)
         if kind is None and argument not in case.situation.unnamed:
+            continue
+        if kind and argument in step.args and plain(kind, value, step.args[argument], variables, names):
             continue
         led = argument in step.args and _is_owners(step.args[argument], value, variables, names)
         if kind is None:

@@ -51,10 +51,8 @@ def judge(case: Case, policies: Sequence[Policy] = POLICIES, *, traceparent: str
     """
     held: Refusal | None = None
     for policy in policies:
-        refusal = policy(case)
-        if refusal is None:
-            continue
-        if refusal.kind == "deny":
-            return refusal
-        held = held or refusal
+        if (refusal := policy(case)) is not None:
+            if refusal.kind == "deny":
+                return refusal
+            held = held or refusal
     return held or Grant(action=case.action, traceparent=traceparent or case.event.traceparent)

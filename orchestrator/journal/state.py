@@ -5,9 +5,11 @@ What a record does to them is in `projections.py`. Nothing here changes anything
 
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from math import inf
+from operator import itemgetter
+from typing import Any
 from urllib.parse import unquote
 
 import msgspec
@@ -23,6 +25,7 @@ from orchestrator.types import Event, Goal, GoalVersion, Json, Situation, Tool, 
 
 LOADS = 3
 """How often a goal is loaded at whose loading the process ends."""
+_AMOUNT = itemgetter(1)
 _SPELLINGS = 5  # one may hide in another: percent-encoded twice, or a wide percent sign
 ALL = "all"
 """Stands for every goal where one is stopped or started."""
@@ -138,6 +141,9 @@ class Counts(Struct):
     refusals: dict[str, int] = {}
 
 
+_NOTHING: Mapping[str, Any] = {}
+
+
 class State(Struct):
     """Everything folded so far, up to and including `position`. `cursor`: every event up to it is finished.
 
@@ -236,8 +242,12 @@ class State(Struct):
         usd: float = 0.0,
         reserved: Sequence[float] = (),
         approved_by: str | None = None,
+        known: Mapping[str, Any] = _NOTHING,
     ) -> Situation:
-        """What policies may look at for an action that costs `usd`; `reserved`: costs of those judged with it."""
+        """What policies may look at for an action that costs `usd`.
+
+        reserved: costs of those judged with it. known: fields of the situation that somebody else has found.
+        """
         goal = version.goal
         spent, paid = 0, 0.0
         if goal.budget:
@@ -253,6 +263,7 @@ class State(Struct):
             rate_spent=rate + len(reserved),
             lineage=self.lineage(event),
             approved_by=approved_by,
+            **known,
         )
 
     def latency(self, tool: Tool) -> float:
@@ -286,7 +297,7 @@ def since(amounts: Sequence[tuple[float, float]], start: float) -> float:
     if not amounts:
         return 0.0
     after = amounts if amounts[0][0] > start else amounts[bisect_right(amounts, (start, inf)) :]
-    return round(sum([amount for _, amount in after]), 9)
+    return round(sum(map(_AMOUNT, after)), 9)
 
 
 def times_since(times: Sequence[float], start: float) -> int:

@@ -6,7 +6,8 @@ owner wrote out may be more than one that comes from an event, a tool or a plann
 """
 
 from orchestrator.sinks.bound import Sinks, bound, nowhere
+from orchestrator.sinks.glance import plain
 from orchestrator.sinks.literals import pins
 from orchestrator.sinks.shape import literal, misshapen
 
-__all__ = ["Sinks", "bound", "literal", "misshapen", "nowhere", "pins"]
+__all__ = ["Sinks", "bound", "literal", "misshapen", "nowhere", "pins", "plain"]

@@ -14,7 +14,7 @@ from msgspec import Struct
 from orchestrator.errors import EvaluationError
 from orchestrator.expressions.comparisons import call_of, path_of
 from orchestrator.expressions.expression import compile_expression
-from orchestrator.expressions.reads import Path
+from orchestrator.expressions.reads import Path, at
 from orchestrator.expressions.syntax import constant_text, root_of
 from orchestrator.expressions.values import to_cel
 from orchestrator.types import Json
@@ -141,10 +141,8 @@ def _filled(parts: tuple[_Open, ...], value: str, variables: Mapping[str, Json])
 def _text(piece: _Piece, variables: Mapping[str, Json]) -> str | None:
     if piece is None or isinstance(piece, str):
         return piece
-    found: Json = variables
     try:
-        for name in piece:
-            found = found[name]
+        found = at(piece, variables)
         if found.__class__ is str and found.isascii() and "\0" not in found:
             return found
         found = to_cel(found)
