@@ -54,7 +54,7 @@ class MaskedToolbox:
         try:
             await self._masking.settled()
         except MaskError as error:
-            _log.error("what `%s` gave has masks that stand for nothing: %s", grant.action.tool, error)
+            _log.warning("masks in what `%s` gave stand for nothing yet: %s", grant.action.tool, error)
         return masked
 
     async def read(self, call: Call) -> Json:

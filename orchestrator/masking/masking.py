@@ -25,6 +25,8 @@ _LONGEST = 1024
 _SHORT, _REMEMBERED = 64, 8_192
 """Characters of a text in which nothing was found and that is remembered for it, and how many are."""
 
+_ATTRIBUTES = frozenset(Event.__struct_fields__) - {"data", "time", "extensions"}
+
 _BIGGEST = 10**19
 _DAY = 86_400
 
@@ -72,8 +74,11 @@ class Masking:
         return self._whole(value) if self._named("data") else self._below(value, below((self._rules,), "data")[0])
 
     def value(self, value: Json) -> Json:
-        """Any value that no path leads to, such as what a tool gave."""
-        return self._below(value, ())
+        """Any value that no path leads to, such as what a tool gave; one too deep to look through is one mask."""
+        try:
+            return self._below(value, ())
+        except RecursionError:
+            return self._mask(value, "field")
 
     def event(self, event: Event) -> Event:
         """An event, all of it but its time."""
@@ -96,7 +101,8 @@ class Masking:
 
     def attributes(self, event: Event) -> Event:
         """An event whose parts are masked, with the attributes masked that a path leads to."""
-        named = {name: value for name in self._rules if name != "data" and (value := getattr(event, name, None))}
+        fields = _ATTRIBUTES & self._rules.keys()
+        named = {name: value for name in fields if (value := getattr(event, name)) is not None}
         own = {name: self._once(value) for name, value in named.items() if isinstance(value, str)}
         extensions = {name: self._once(one) if self._named(name) else one for name, one in event.extensions.items()}
         return replace(event, **own, extensions=extensions) if own or extensions else event
