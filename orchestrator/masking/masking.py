@@ -14,6 +14,7 @@ from orchestrator.errors import MaskError
 from orchestrator.masking.detect import Detector, detect
 from orchestrator.masking.fields import Rules, below, rules_of
 from orchestrator.masking.mask import MASK, Kind, decoded, encoded, kind_of, letters, shaped
+from orchestrator.masking.names import is_said, says_key
 from orchestrator.types import Event, Json
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class Masking:
                 return self.text(value)
             case dict():
                 return {
-                    self.text(name): self._step(one, rules, name)
+                    self.text(name): self._named_key(name, one) or self._step(one, rules, name)
                     for name, one in cast("dict[str, Json]", value).items()
                 }
             case list():
@@ -184,6 +185,12 @@ class Masking:
             return self._below(value, ())
         inner, ends = below(rules, name)
         return self._whole(value) if ends else self._below(value, inner)
+
+    def _named_key(self, name: str, value: Json) -> str | None:
+        """The mask of a key that nothing but its field's name tells."""
+        if not isinstance(value, str) or "key" not in self._wanted or not says_key(name) or not is_said(value):
+            return None
+        return self._mask(value, "key")
 
     def _whole(self, value: Json) -> Json:
         """The mask of a whole value; what is empty has nothing to hide."""

@@ -35,6 +35,12 @@ _SAID = re.compile(
     r"(?P<key>(?!mask[.~])[^\s\"'<>,;&{}]{8,4000})",
     re.IGNORECASE,
 )
+_NAMED = re.compile(
+    r"(?:\w{0,60}[_.-])?(?:(?:api|access|auth|secret|private|signing|encryption)[_.-]?key"
+    r"|(?:access|auth|refresh|bearer|api|client)?[_.-]?(?:token|secret)|passwd|password|passphrase|pwd|authorization)",
+    re.IGNORECASE,
+)
+_FEWEST = 8
 _USER = re.compile(r"[a-z][a-z0-9+.-]{1,20}://[^\s/?#@:]{0,255}:(?P<key>(?!mask[.~])[^\s/?#@]{1,255})@", re.IGNORECASE)
 _PEM = re.compile(r"-----BEGIN (?:[A-Z]{2,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 _PEM_END = re.compile(r"-----END [A-Z ]{0,60}PRIVATE KEY(?: BLOCK)?-----")
@@ -64,6 +70,16 @@ def keys(text: str) -> Iterator[Span]:
     for found in _SAID.finditer(text):
         if _PASSED.match(found["key"]):
             yield Span(*found.span("key"), "key")
+
+
+def says_key(name: str) -> bool:
+    """Whether a field of this name is said to hold a key, a token or a password."""
+    return _NAMED.fullmatch(name) is not None
+
+
+def is_said(value: str) -> bool:
+    """Whether a value may be the key that its name says: no plain word, and not short."""
+    return len(value) >= _FEWEST and " " not in value and _PASSED.match(value) is not None
 
 
 def _pem(text: str) -> Iterator[Span]:

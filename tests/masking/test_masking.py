@@ -240,6 +240,23 @@ async def test_what_is_too_deep_to_look_through_is_one_mask(tmp_path: Path) -> N
         assert behind(masking, masked) == deep
 
 
+async def test_what_a_fields_name_calls_a_key_is_one_unless_it_is_a_plain_word(tmp_path: Path) -> None:
+    data = {
+        "apiKey": "zq9-plain-looking",
+        "db_password": "hunter2!x",
+        "token": "missing",
+        "tokens": "zq9-plain-looking",
+    }
+    with masking_at(tmp_path) as masking:
+        masked = masking.data({"deep": [data, {"secret": 12345678, "Authorization": "Basic zq9plainlooking"}]})
+        await masking.settled()
+        first, second = masked["deep"]
+        assert [kind_of(first["apiKey"]), kind_of(first["db_password"])] == ["key", "key"]
+        assert (first["token"], first["tokens"], second["secret"]) == ("missing", "zq9-plain-looking", 12345678)
+        assert second["Authorization"].startswith("Basic mask.key.")
+        assert behind(masking, masked["deep"][0]) == data
+
+
 def test_paths_to_what_only_some_events_have_are_no_trouble(tmp_path: Path) -> None:
     event = Event(id="1", source="s", type="t", time=utc(0), data=1, extensions={"key": "k", "own": "o"})
     with masking_at(tmp_path, "key", "own.x", "subject", "dataschema") as masking:
