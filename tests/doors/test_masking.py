@@ -1,18 +1,21 @@
 """A secret of each kind, planted in every part of an event and at every door, reaches a tool's own argument alone."""
 
 import json
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
 import pytest
 
+from orchestrator.doors import build
+from orchestrator.doors.masks import letters
 from orchestrator.doors.values import let_go
 from orchestrator.errors import MaskError
 from orchestrator.journal import own
-from orchestrator.masking.mask import MASK
+from orchestrator.masking.mask import MASK, decoded
 from orchestrator.people import os_user
-from orchestrator.settings import Keep
+from orchestrator.settings import Keep, load
 from orchestrator.testing import FakeOllama, ManualClock
 from tests.doors.places import GREET, NOTIFY, Place, until, write
 from tests.journal.keeping import DAY, GOALS, idle, kept
@@ -160,6 +163,7 @@ def held(place: Place, *texts: str) -> set[str]:
     return {secret for secret in SECRETS if secret.encode() in kept or secret.replace(" ", "").encode() in kept}
 
 
+@pytest.mark.promise("leave:masking")
 @pytest.mark.timeout(120)
 def test_a_planted_secret_reaches_nothing_but_the_argument_it_is_for(tmp_path: Path) -> None:
     with FakeOllama() as ollama:
@@ -231,6 +235,17 @@ def test_a_mask_is_revealed_at_the_command_line_with_and_without_a_loop_and_writ
         assert "this is no mask" in (said := place.mdl("reveal", no_mask, code=1))
         assert no_mask not in said
     assert len(place.events(own.REVEALED)) == 3
+
+
+def test_after_kill_9_every_mask_in_the_journal_stands_for_its_value(tmp_path: Path) -> None:
+    place = Place(tmp_path, MAILING + '[sources.hook]\nkind = "webhook"\ntype = "hello"\n')
+    with place.running() as loop, httpx.Client(base_url=place.url()) as client:
+        for number in range(40):
+            assert client.post("/hooks/hook", json={"name": f"number {number}"}).status_code == 202
+        loop.stop(signal.SIGKILL)
+    with build.vault(load(place.file)) as vault:
+        masks = [event.data["name"] for event in place.events("hello")]
+        assert [decoded(vault.find(letters(mask))) for mask in masks] == [f"number {number}" for number in range(40)]
 
 
 def test_what_is_forgotten_is_not_revealed_and_an_action_that_needs_it_fails(tmp_path: Path) -> None:
