@@ -289,6 +289,13 @@ def test_settings_of_masking_that_cannot_be_meant_are_refused(tmp_path: Path) ->
     assert "`masking.detect.0` is 'names'; it must be 'email'" in place.mdl("status", code=1)
 
 
+def test_doctor_says_what_unmask_names_in_vain(tmp_path: Path) -> None:
+    place = Place(tmp_path, MAILING.replace('unmask = ["text"]', 'unmask = ["txet"]'))
+    assert "`unmask` names `txet`, which is none of its arguments: " in place.failed("doctor")
+    place.file.write_text(MAILING.partition("[masking]")[0], encoding="utf-8")
+    assert "nothing is masked; add [masking]" in place.failed("doctor")
+
+
 async def test_values_go_with_the_bodies_of_their_time_but_those_that_are_still_needed(tmp_path: Path) -> None:
     clock = ManualClock(START)
     with masking_at(tmp_path, "data.name", clock=clock) as masking:
