@@ -53,6 +53,10 @@ class Echo:
         parts = self._pattern.split(text)  # what is known again stands at every second place
         return "".join(self._known[part] if odd % 2 else self._masking.text(part) for odd, part in enumerate(parts))
 
+    def known(self, text: str) -> str:
+        """A text with what the tool was told masked, and nothing else."""
+        return text if self._pattern is None else self._pattern.sub(lambda found: self._known[found[0]], text)
+
 
 def _pattern(known: Iterable[str]) -> re.Pattern[str] | None:
     long = sorted((text for text in known if len(text) >= _SHORTEST), key=len, reverse=True)
