@@ -17,8 +17,7 @@ from orchestrator.clock import seconds
 from orchestrator.errors import GoalError, SettingsError
 from orchestrator.isolation_table import IsolationTable
 from orchestrator.limits import Rules
-from orchestrator.masking.detect import Detector
-from orchestrator.masking.fields import rules_of
+from orchestrator.masking_table import MaskingTable
 from orchestrator.policy_table import OwnerTable, PolicyTable, owner_tables, policy_table
 from orchestrator.sizes import Size, size
 from orchestrator.types import Goal, Json, SinkKind
@@ -242,23 +241,6 @@ class ServerSettings(_Table):
         return self.module is not None if self.trust is None else self.trust
 
 
-class MaskingSettings(_Table):
-    """`[masking]`: what nobody but a tool's `unmask` arguments may see. Without this table nothing is masked."""
-
-    fields: tuple[str, ...] = ()
-    """Paths below an event, masked whole; `*` is any one step."""
-    detect: tuple[Detector, ...] = ()
-    """What is looked for in every text that comes from outside."""
-
-    @model_validator(mode="after")
-    def _are_paths(self) -> "MaskingSettings":
-        try:
-            rules_of(self.fields)
-        except SettingsError as error:
-            raise ValueError(f"`fields`: {error}") from error
-        return self
-
-
 class ModelSettings(_Table):
     """`[model]`: which model judges, where judgement is asked for. Without this table no model is ever asked."""
 
@@ -289,7 +271,7 @@ class Settings(_Table):
     loop: LoopSettings = LoopSettings()
     meaning: MeaningSettings = MeaningSettings()
     model: ModelSettings | None = None
-    masking: MaskingSettings | None = None
+    masking: MaskingTable | None = None
     sources: dict[Name, SourceSettings] = {}
     servers: dict[Name, ServerSettings] = Field(default={}, alias="mcpServers")
     schemas: dict[str, dict[str, Any]] = {}

@@ -24,6 +24,7 @@ PROMISES = {
     "leave:expiry": "An hour later nothing can be approved.",
     "leave:tokens": "Once there is a token, HTTP lets nobody in but by a role, to its sources and its owners' goals.",
     "leave:forged": "The loop's own event types are refused at every door.",
+    "leave:masking": "A planted secret reaches no journal, prompt, log or copy, and no argument but the one it is for.",
     "leave:isolation": "A server that is a command reads no secret and reaches no network and no folder but by grant.",
     "doors:mcp": "An MCP client over stdio sets a goal, emits an event and gets the explanation.",
     "doors:sentence": "A sentence becomes a goal that fires.",

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from orchestrator.act.toolbox import Again, ServerStatus, Toolbox
 from orchestrator.errors import MaskError, ToolError
 from orchestrator.masking.echo import Echo
+from orchestrator.masking.logs import known
 from orchestrator.masking.masking import Masking
 from orchestrator.types import Action, Call, Grant, Json, Outcome, Tool
 
@@ -43,8 +44,9 @@ class MaskedToolbox:
             action = self._opened(grant.action, told)
         except MaskError as error:
             return Outcome(action=grant.action, status="failed", error=str(error), attempts=0)
-        outcome = await self._behind.act(replace(grant, action=action), again=again)
         echo = Echo(self._masking, grant.action, told)
+        with known(echo.known):
+            outcome = await self._behind.act(replace(grant, action=action), again=again)
         masked = replace(
             outcome,
             action=grant.action,
@@ -54,7 +56,7 @@ class MaskedToolbox:
         try:
             await self._masking.settled()
         except MaskError as error:
-            _log.error("what `%s` gave has masks that stand for nothing: %s", grant.action.tool, error)
+            _log.warning("masks in what `%s` gave stand for nothing yet: %s", grant.action.tool, error)
         return masked
 
     async def read(self, call: Call) -> Json:

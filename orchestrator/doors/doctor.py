@@ -11,6 +11,7 @@ from msgspec import Struct
 from orchestrator.act.toolbox import InForce
 from orchestrator.clock import SystemClock
 from orchestrator.control import Control
+from orchestrator.decide.ranking import properties
 from orchestrator.doors import build
 from orchestrator.doors.isolation_views import IN_PROCESS, in_words
 from orchestrator.doors.session import Listing
@@ -121,7 +122,7 @@ async def _live(file: Path, settings: Settings) -> AsyncIterator[Finding]:
             if settings.servers[server.name].module or server.in_force:
                 text = in_words(server.in_force) if server.in_force else IN_PROCESS
                 yield Finding(f"isolation {server.name}", well=True, text=text, in_force=server.in_force)
-        for finding in _reconciles(listing):
+        for finding in (*_reconciles(listing), *_unmasked(settings, listing)):
             yield finding
         for goal in settings.goals:
             yield _goal(here.control, goal, listing)
@@ -157,6 +158,20 @@ def _reconciles(listing: Listing) -> Iterator[Finding]:
             wrong = "which there is not" if asked is None else "which no trusted server says is read-only"
             text = f"`reconcile` names `{tool.reconcile}`, {wrong}, so it cannot be asked"
             yield Finding(f"tool {tool.name}", well=False, text=text)
+
+
+def _unmasked(settings: Settings, listing: Listing) -> Iterator[Finding]:
+    """What `unmask` names in vain: the tool would be given masks."""
+    named = settings.unmask()
+    if named and settings.masking is None:
+        yield Finding(
+            "masking", well=False, text="`unmask` is set and nothing is masked; add [masking], or take it out"
+        )
+    for name, tool in ((listed.tool.name, listed.tool) for listed in listing.tools):
+        known = properties(tool)
+        if strange := sorted(named.get(name, frozenset()) - known.keys()):
+            text = f"`unmask` names `{strange[0]}`, which is none of its arguments: {', '.join(known) or 'it has none'}"
+            yield Finding(f"tool {name}", well=False, text=text)
 
 
 def _goal(control: Control, goal: Goal, listing: Listing) -> Finding:

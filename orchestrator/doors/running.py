@@ -26,7 +26,7 @@ from orchestrator.doors.mcp import server
 from orchestrator.doors.session import Parts, Session, control
 from orchestrator.doors.sessions import own as own_journal
 from orchestrator.doors.values import letting_go
-from orchestrator.errors import JournalError, JournalFull, MDLError
+from orchestrator.errors import JournalError, JournalFull, MaskError, MDLError
 from orchestrator.figures import Figures, figures
 from orchestrator.journal import own
 from orchestrator.journal.control_socket import Call, serve
@@ -86,15 +86,22 @@ class Running:
         if self.loop.backlog > self.settings.journal.max_backlog:
             raise JournalFull(f"{self.loop.backlog} records wait for their turn; come back later")
         if self.masking is not None:
-            await self.masking.settled()
+            await _settled(self.masking)
         positions = {events[0].source: position} if position and events else None
         return await self.journal.append([event_draft(event) for event in events], positions=positions)
 
     async def room(self) -> None:
         """Wait while too much waits already, for sources that are pulled; and until what they masked is kept."""
         await self.loop.shrunk(self.settings.journal.max_backlog)
-        if self.masking is not None:
-            await self.masking.settled()
+        told = ""
+        while self.masking is not None:
+            try:
+                await _settled(self.masking)
+                break
+            except JournalFull as error:
+                if str(error) != told:
+                    _log.warning("sources are held back: %s", told := str(error))
+                await asyncio.sleep(error.retry_after)
 
     async def settled(self) -> None:
         """Wait until the sources have given what there is, and every event is finished with what it caused."""
@@ -215,6 +222,13 @@ async def running(file: Path, *, clock: Clock | None = None) -> AsyncGenerator[R
                 live.loop.stop()  # its turns end while the doors close
             await loop
         await _stopped(journal, clock=clock)
+
+
+async def _settled(masking: Masking) -> None:
+    try:
+        await masking.settled()
+    except MaskError as error:
+        raise JournalFull(f"{error}; nothing was stored") from error
 
 
 async def _stopped(journal: SqliteJournal, *, clock: Clock) -> None:

@@ -25,16 +25,22 @@ class Echo:
         self._pattern = _pattern(self._known)
 
     def value(self, value: Json) -> Json:
-        """What the tool gave."""
+        """What the tool gave; where that is too deep to look through, one mask."""
+        try:
+            return self._below(value)
+        except RecursionError:
+            return self._masking.value(value)
+
+    def _below(self, value: Json) -> Json:
         if (mask := self._others.get(canonical(value)) if self._others else None) is not None:
             return mask
         match value:
             case str():
                 return self.text(value)
             case dict():
-                return {self.text(name): self.value(one) for name, one in cast("dict[str, Json]", value).items()}
+                return {self.text(name): self._below(one) for name, one in cast("dict[str, Json]", value).items()}
             case list():
-                return [self.value(one) for one in cast("list[Json]", value)]
+                return [self._below(one) for one in cast("list[Json]", value)]
             case _:
                 return self._masking.value(value)
 
@@ -46,6 +52,10 @@ class Echo:
             return self._masking.text(text)
         parts = self._pattern.split(text)  # what is known again stands at every second place
         return "".join(self._known[part] if odd % 2 else self._masking.text(part) for odd, part in enumerate(parts))
+
+    def known(self, text: str) -> str:
+        """A text with what the tool was told masked, and nothing else."""
+        return text if self._pattern is None else self._pattern.sub(lambda found: self._known[found[0]], text)
 
 
 def _pattern(known: Iterable[str]) -> re.Pattern[str] | None:

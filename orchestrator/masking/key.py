@@ -22,7 +22,7 @@ def mask_key(folder: Path, *, vault: Path) -> bytes:
     file = folder / NAME
     try:
         if not file.exists():
-            if vault.exists():
+            if vault.exists() and not file.exists():  # it is made before the vault, perhaps just now
                 raise MaskError(f"`{file}` is gone, and `{vault}` needs it; put it back, or move the vault away")
             _make(file)
         key = file.read_bytes()

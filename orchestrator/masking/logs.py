@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 _formatter = logging.Formatter()
+_known: ContextVar[Callable[[str], str] | None] = ContextVar("known", default=None)
 
 
 @contextmanager
@@ -14,8 +16,8 @@ def redacted_logs(redacted: Callable[[str], str]) -> Generator[None]:
     made = logging.getLogRecordFactory()
 
     def record(*given: Any, **more: Any) -> logging.LogRecord:
-        one = made(*given, **more)
-        _redact(one, redacted)
+        one, known = made(*given, **more), _known.get()
+        _redact(one, redacted if known is None else lambda text: redacted(known(text)))
         return one
 
     logging.setLogRecordFactory(record)
@@ -23,6 +25,16 @@ def redacted_logs(redacted: Callable[[str], str]) -> Generator[None]:
         yield
     finally:
         logging.setLogRecordFactory(made)
+
+
+@contextmanager
+def known(masked: Callable[[str], str]) -> Generator[None]:
+    """Have what this task and those that it starts write into logs masked by this first."""
+    token = _known.set(masked)
+    try:
+        yield
+    finally:
+        _known.reset(token)
 
 
 def _redact(record: logging.LogRecord, redacted: Callable[[str], str]) -> None:

@@ -14,6 +14,7 @@ from orchestrator.errors import MaskError
 from orchestrator.masking.detect import Detector, detect
 from orchestrator.masking.fields import Rules, below, rules_of
 from orchestrator.masking.mask import MASK, Kind, decoded, encoded, kind_of, letters, shaped
+from orchestrator.masking.names import is_said, says_key
 from orchestrator.types import Event, Json
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ _LONGEST = 1024
 
 _SHORT, _REMEMBERED = 64, 8_192
 """Characters of a text in which nothing was found and that is remembered for it, and how many are."""
+
+_ATTRIBUTES = frozenset(Event.__struct_fields__) - {"data", "time", "extensions"}
 
 _BIGGEST = 10**19
 _DAY = 86_400
@@ -72,8 +75,11 @@ class Masking:
         return self._whole(value) if self._named("data") else self._below(value, below((self._rules,), "data")[0])
 
     def value(self, value: Json) -> Json:
-        """Any value that no path leads to, such as what a tool gave."""
-        return self._below(value, ())
+        """Any value that no path leads to, such as what a tool gave; one too deep to look through is one mask."""
+        try:
+            return self._below(value, ())
+        except RecursionError:
+            return self._mask(value, "field")
 
     def event(self, event: Event) -> Event:
         """An event, all of it but its time."""
@@ -96,7 +102,8 @@ class Masking:
 
     def attributes(self, event: Event) -> Event:
         """An event whose parts are masked, with the attributes masked that a path leads to."""
-        named = {name: value for name in self._rules if name != "data" and (value := getattr(event, name, None))}
+        fields = _ATTRIBUTES & self._rules.keys()
+        named = {name: value for name in fields if (value := getattr(event, name)) is not None}
         own = {name: self._once(value) for name, value in named.items() if isinstance(value, str)}
         extensions = {name: self._once(one) if self._named(name) else one for name, one in event.extensions.items()}
         return replace(event, **own, extensions=extensions) if own or extensions else event
@@ -163,7 +170,7 @@ class Masking:
                 return self.text(value)
             case dict():
                 return {
-                    self.text(name): self._step(one, rules, name)
+                    self.text(name): self._named_key(name, one) or self._step(one, rules, name)
                     for name, one in cast("dict[str, Json]", value).items()
                 }
             case list():
@@ -178,6 +185,12 @@ class Masking:
             return self._below(value, ())
         inner, ends = below(rules, name)
         return self._whole(value) if ends else self._below(value, inner)
+
+    def _named_key(self, name: str, value: Json) -> str | None:
+        """The mask of a key that nothing but its field's name tells."""
+        if not isinstance(value, str) or "key" not in self._wanted or not says_key(name) or not is_said(value):
+            return None
+        return self._mask(value, "key")
 
     def _whole(self, value: Json) -> Json:
         """The mask of a whole value; what is empty has nothing to hide."""

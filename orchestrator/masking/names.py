@@ -22,6 +22,7 @@ _KEY = re.compile(
     r"|[rs]k_(?:live|test|prod)_[A-Za-z0-9]{10,255}|whsec_[A-Za-z0-9+/=]{16,255}|sq0(?:atp|csp)-[A-Za-z0-9_-]{22,60}"
     r"|sk-[A-Za-z0-9_-]{20,255}|hf_[A-Za-z0-9]{30,60}|r8_[A-Za-z0-9]{37}|gsk_[A-Za-z0-9]{20,80}"
     r"|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,255}|dop_v1_[a-f0-9]{64}|SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}"
+    r"|mdl_[A-Za-z0-9]{49}"  # our own, see `credential`
     r"|key-[a-f0-9]{32}|[a-f0-9]{32}-us[0-9]{1,2}|AGE-SECRET-KEY-1[A-Z0-9]{58}|hv[bs]\.[A-Za-z0-9_-]{24,300}"
     r"|LTAI[A-Za-z0-9]{12,24}|AC[a-f0-9]{32}|SK[a-f0-9]{32}|EAA[A-Za-z0-9]{60,400}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"
     r"|ey[A-Za-z0-9_-]{10,4000}\.ey[A-Za-z0-9_-]{10,8000}(?:\.[A-Za-z0-9_-]{0,2000})?"
@@ -35,6 +36,12 @@ _SAID = re.compile(
     r"(?P<key>(?!mask[.~])[^\s\"'<>,;&{}]{8,4000})",
     re.IGNORECASE,
 )
+_NAMED = re.compile(
+    r"(?:\w{0,60}[_.-])?(?:(?:api|access|auth|secret|private|signing|encryption)[_.-]?key"
+    r"|(?:access|auth|refresh|bearer|api|client)?[_.-]?(?:token|secret)|passwd|password|passphrase|pwd|authorization)",
+    re.IGNORECASE,
+)
+_FEWEST = 8
 _USER = re.compile(r"[a-z][a-z0-9+.-]{1,20}://[^\s/?#@:]{0,255}:(?P<key>(?!mask[.~])[^\s/?#@]{1,255})@", re.IGNORECASE)
 _PEM = re.compile(r"-----BEGIN (?:[A-Z]{2,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 _PEM_END = re.compile(r"-----END [A-Z ]{0,60}PRIVATE KEY(?: BLOCK)?-----")
@@ -64,6 +71,16 @@ def keys(text: str) -> Iterator[Span]:
     for found in _SAID.finditer(text):
         if _PASSED.match(found["key"]):
             yield Span(*found.span("key"), "key")
+
+
+def says_key(name: str) -> bool:
+    """Whether a field of this name is said to hold a key, a token or a password."""
+    return _NAMED.fullmatch(name) is not None
+
+
+def is_said(value: str) -> bool:
+    """Whether a value may be the key that its name says: no plain word, and not short."""
+    return len(value) >= _FEWEST and " " not in value and _PASSED.match(value) is not None
 
 
 def _pem(text: str) -> Iterator[Span]:

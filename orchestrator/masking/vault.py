@@ -40,6 +40,7 @@ class Vault:
         """
         self._file, self._sealing = file, AESSIV(key)
         self._known, self._waiting = dict[str, int](), dict[str, tuple[bytes, int]]()
+        self._put = self._settled = 0  # how many values there were, and how many of them are on the disk
         self._thread = ThreadPoolExecutor(1, "vault-commit")
         self._storing: asyncio.Future[None] | None = None
         try:
@@ -57,10 +58,8 @@ class Vault:
             raise MaskError(f"the vault `{file}` cannot be opened: {error}; see who owns the folder") from error
 
     def close(self) -> None:
-        """Store what waits, and let go of the file."""
+        """Let go of the file. What was not settled stands in no journal."""
         self._thread.shutdown()
-        if self._waiting:
-            self._store(self._waiting)
         self._reading.close()
         self._connection.close()
 
@@ -74,15 +73,17 @@ class Vault:
         if len(self._known) >= _KNOWN:
             self._known.clear()
         self._known[letters] = day
+        self._put += 1
         self._waiting[letters] = (self._sealing.encrypt(content(), [letters.encode()]), day)
 
     async def settled(self) -> None:
-        """Return when all that was put is on the disk.
+        """Return when all that was put before is on the disk.
 
         Raises:
-            MaskError: the disk does not take it.
+            MaskError: the disk does not take it; it waits for the next `settled`.
         """
-        while self._waiting or self._storing:
+        wanted = self._put
+        while self._settled < wanted:
             if self._storing is None:
                 self._storing = asyncio.ensure_future(self._stored())
             await asyncio.shield(self._storing)
@@ -137,16 +138,14 @@ class Vault:
         return len(gone)
 
     async def _stored(self) -> None:
+        waiting, through = self._waiting, self._put
+        self._waiting = dict[str, tuple[bytes, int]]()
         try:
-            waiting = self._waiting
-            self._waiting = {}
-            try:
-                await asyncio.get_running_loop().run_in_executor(self._thread, self._store, waiting)
-            except BaseException:
-                for letters in waiting:
-                    self._known.pop(letters, None)  # so that it is put again
-                raise
-            self._version = self._others()
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._store, waiting)
+            self._version, self._settled = self._others(), through
+        except BaseException:
+            self._waiting = waiting | self._waiting
+            raise
         finally:
             self._storing = None
 

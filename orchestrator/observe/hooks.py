@@ -56,7 +56,7 @@ class Hook:
         """
         if (masking := self._masking) is None:
             return self._event(body, headers, at=at, fresh=fresh)
-        seen = {masking.text(name): masking.text(value) for name, value in headers.items()}
+        seen: dict[str, str] = masking.value(dict(headers))
         return masking.attributes(self._event(masking.data(body), seen, at=at, fresh=masking.text(fresh)))
 
     def _event(self, body: Json, headers: Mapping[str, str], *, at: float, fresh: str) -> Event:

@@ -1,9 +1,12 @@
+import asyncio
+import logging
 from pathlib import Path
 
 import pytest
 
 from orchestrator.act.masked import MaskedToolbox
 from orchestrator.errors import ToolError
+from orchestrator.masking.logs import redacted_logs
 from orchestrator.masking.mask import MASK, kind_of
 from orchestrator.masking.masking import Masking
 from orchestrator.testing import FakeToolbox
@@ -71,6 +74,25 @@ async def test_an_error_that_repeats_what_the_tool_was_told_is_masked(tmp_path: 
         assert mail.given == [{"to": CAT}]
         assert (outcome.status, CAT in str(outcome.error), "boss" in str(outcome.error)) == ("failed", False, False)
         assert str(outcome.error).count(mask) == 2
+
+
+async def test_what_a_tool_logs_of_what_it_was_told_is_masked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def send(arguments: dict[str, Json]) -> None:
+        logging.getLogger("tool").warning("to %s", arguments["to"])
+
+        async def beside() -> None:
+            logging.getLogger("tool").warning("beside: %s", arguments["to"])
+
+        await asyncio.create_task(beside())
+
+    with masking_at(tmp_path, "data.to") as masking, redacted_logs(masking.redacted):
+        mask = masking.data({"to": CAT})["to"]
+        await masking.settled()
+        unmask = {"mail.send": frozenset(("to",))}
+        await MaskedToolbox(FakeToolbox({"mail.send": send}), masking, unmask=unmask).act(grant(to=mask))
+        logging.getLogger("tool").warning("later: %s", CAT)
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"to {mask}", f"beside: {mask}", f"later: {CAT}"]
 
 
 async def test_a_mask_that_stands_for_nothing_calls_no_tool(tmp_path: Path) -> None:

@@ -1,18 +1,21 @@
 """A secret of each kind, planted in every part of an event and at every door, reaches a tool's own argument alone."""
 
 import json
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
 import pytest
 
+from orchestrator.doors import build
+from orchestrator.doors.masks import letters
 from orchestrator.doors.values import let_go
 from orchestrator.errors import MaskError
 from orchestrator.journal import own
-from orchestrator.masking.mask import MASK
+from orchestrator.masking.mask import MASK, decoded
 from orchestrator.people import os_user
-from orchestrator.settings import Keep
+from orchestrator.settings import Keep, load
 from orchestrator.testing import FakeOllama, ManualClock
 from tests.doors.places import GREET, NOTIFY, Place, until, write
 from tests.journal.keeping import DAY, GOALS, idle, kept
@@ -160,6 +163,7 @@ def held(place: Place, *texts: str) -> set[str]:
     return {secret for secret in SECRETS if secret.encode() in kept or secret.replace(" ", "").encode() in kept}
 
 
+@pytest.mark.promise("leave:masking")
 @pytest.mark.timeout(120)
 def test_a_planted_secret_reaches_nothing_but_the_argument_it_is_for(tmp_path: Path) -> None:
     with FakeOllama() as ollama:
@@ -233,6 +237,17 @@ def test_a_mask_is_revealed_at_the_command_line_with_and_without_a_loop_and_writ
     assert len(place.events(own.REVEALED)) == 3
 
 
+def test_after_kill_9_every_mask_in_the_journal_stands_for_its_value(tmp_path: Path) -> None:
+    place = Place(tmp_path, MAILING + '[sources.hook]\nkind = "webhook"\ntype = "hello"\n')
+    with place.running() as loop, httpx.Client(base_url=place.url()) as client:
+        for number in range(40):
+            assert client.post("/hooks/hook", json={"name": f"number {number}"}).status_code == 202
+        loop.stop(signal.SIGKILL)
+    with build.vault(load(place.file)) as vault:
+        masks = [event.data["name"] for event in place.events("hello")]
+        assert [decoded(vault.find(letters(mask))) for mask in masks] == [f"number {number}" for number in range(40)]
+
+
 def test_what_is_forgotten_is_not_revealed_and_an_action_that_needs_it_fails(tmp_path: Path) -> None:
     place = Place(tmp_path, MAILING)
     mask = emitted(place, "Ann Other")
@@ -272,6 +287,13 @@ def test_settings_of_masking_that_cannot_be_meant_are_refused(tmp_path: Path) ->
     assert "`masking`: `fields`: `*.x` is no path below an event" in place.mdl("status", code=1)
     place.file.write_text(MAILING.replace('fields = ["data.name"]', 'detect = ["names"]'), encoding="utf-8")
     assert "`masking.detect.0` is 'names'; it must be 'email'" in place.mdl("status", code=1)
+
+
+def test_doctor_says_what_unmask_names_in_vain(tmp_path: Path) -> None:
+    place = Place(tmp_path, MAILING.replace('unmask = ["text"]', 'unmask = ["txet"]'))
+    assert "`unmask` names `txet`, which is none of its arguments: " in place.failed("doctor")
+    place.file.write_text(MAILING.partition("[masking]")[0], encoding="utf-8")
+    assert "nothing is masked; add [masking]" in place.failed("doctor")
 
 
 async def test_values_go_with_the_bodies_of_their_time_but_those_that_are_still_needed(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 import logging
 import stat
 from contextlib import closing
@@ -207,3 +208,58 @@ async def test_a_full_disk_is_told_and_what_was_to_be_kept_is_kept_the_next_time
         assert masking.text(MAIL) == made
         await masking.settled()
         assert behind(masking, made) == MAIL
+
+
+async def test_whoever_waits_for_the_disk_waits_for_what_was_put_before_alone(tmp_path: Path) -> None:
+    with masking_at(tmp_path) as masking:
+        on = True
+
+        async def go_on() -> None:
+            number = 0
+            while on:
+                masking.text(f"n{(number := number + 1)}@shop.example")
+                await asyncio.sleep(0)
+
+        others = asyncio.create_task(go_on())
+        async with asyncio.timeout(5):
+            for number in range(20):
+                made = masking.text(f"m{number}@shop.example")
+                await masking.settled()
+                assert behind(masking, made) == f"m{number}@shop.example"
+        on = False
+        await others
+
+
+async def test_what_is_too_deep_to_look_through_is_one_mask(tmp_path: Path) -> None:
+    deep: Json = MAIL
+    for _ in range(900):
+        deep = [deep]
+    with masking_at(tmp_path) as masking:
+        masked = masking.value(deep)
+        await masking.settled()
+        assert behind(masking, masked) == deep
+
+
+async def test_what_a_fields_name_calls_a_key_is_one_unless_it_is_a_plain_word(tmp_path: Path) -> None:
+    data = {
+        "apiKey": "zq9-plain-looking",
+        "db_password": "hunter2!x",
+        "token": "missing",
+        "tokens": "zq9-plain-looking",
+    }
+    with masking_at(tmp_path) as masking:
+        masked = masking.data({"deep": [data, {"secret": 12345678, "Authorization": "Basic zq9plainlooking"}]})
+        await masking.settled()
+        first, second = masked["deep"]
+        assert [kind_of(first["apiKey"]), kind_of(first["db_password"])] == ["key", "key"]
+        assert (first["token"], first["tokens"], second["secret"]) == ("missing", "zq9-plain-looking", 12345678)
+        assert second["Authorization"].startswith("Basic mask.key.")
+        assert behind(masking, masked["deep"][0]) == data
+
+
+def test_paths_to_what_only_some_events_have_are_no_trouble(tmp_path: Path) -> None:
+    event = Event(id="1", source="s", type="t", time=utc(0), data=1, extensions={"key": "k", "own": "o"})
+    with masking_at(tmp_path, "key", "own.x", "subject", "dataschema") as masking:
+        masked = masking.event(event)
+        assert kind_of(str(masked.extensions["key"])) == "field"
+        assert (masked.extensions["own"], masked.subject) == ("o", None)
