@@ -24,6 +24,10 @@ subject = "=body.subject"
 [sources.other]
 kind = "webhook"
 type = "t"
+[sources.careless]
+kind = "webhook"
+type = "careless.came"
+subject = "='authorization' in headers ? headers.authorization : 'none'"
 [sources.signed]
 kind = "webhook"
 type = "signed.came"
@@ -408,6 +412,8 @@ async def test_no_token_is_found_in_what_lies_or_is_shown_there(served: Served) 
     port = int(served.url.rpartition(":")[2])
     assert (await raw(port, f"{asked}\r\n".encode())).startswith(b"HTTP/1.1 401")
     assert (await raw(port, f"{asked}authorization: Bearer {text}\r\n\r\n".encode())).startswith(b"HTTP/1.1 200")
+    assert (await served.ask("POST", "/hooks/careless", "free", json={})).status_code == 202
+    assert [event.subject for event in served.place.events("careless.came")] == ["none"]
     kept = [path.read_bytes() for path in served.place.folder.rglob("*") if path.is_file()]
     shown = "".join(
         served.place.mdl(*words)
