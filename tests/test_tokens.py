@@ -117,15 +117,17 @@ async def test_so_many_are_in_force_and_no_more() -> None:
         await full.create(Wanted(name="one-more", roles=["read"]))
 
 
-def test_of_tokens_that_were_revoked_the_oldest_are_forgotten_and_none_that_holds() -> None:
+@pytest.mark.parametrize("expires", [None, START + 0.5])
+def test_of_tokens_that_ended_the_oldest_are_forgotten_and_none_that_is_good(expires: float | None) -> None:
     known: dict[str, Token] = {}
     for number in range(access.KEPT + 10):
-        made = Token(name=f"t{number}", number=1, hash="0", roles=("read",), created=START)
+        ends = expires if number else None
+        made = Token(name=f"t{number}", number=1, hash="0", roles=("read",), created=START + number, expires=ends)
         access.fold(known, access.created_event(made))
-        if number:
+        if number and ends is None:
             access.fold(known, access.revoked_event(access.RevokedData(name=made.name, number=1), at=START))
     assert len(known) == access.KEPT
-    assert known["t0"].revoked is None
+    assert "t0" in known
     assert "t1" not in known
 
 

@@ -4,13 +4,13 @@ A token is looked at again by each question, so that one that is revoked or has 
 does nothing more.
 """
 
+import asyncio
 import hmac
 from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 
 import msgspec
-from anyio import create_task_group
 
 from orchestrator.clock import Clock
 from orchestrator.credential import digest, formed
@@ -53,12 +53,12 @@ class Access:
         """
         while records := self._journal.read(after=self._after, limit=_BATCH):
             self._hear(records)
-        async with create_task_group() as tasks:
-            tasks.start_soon(self._follow)
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(self._follow(), name="tokens")
             try:
                 yield
             finally:
-                tasks.cancel_scope.cancel()
+                following.cancel()
 
     def caller(self, headers: Iterable[tuple[bytes, bytes]]) -> "Caller":
         """Who sends a request with these headers.

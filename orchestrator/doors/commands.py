@@ -236,6 +236,8 @@ def _live_facts(live: dict[str, Any]) -> dict[str, Any]:
     backlog = {"backlog": live["backlog"]} if live else {}
     if live.get("parked_full"):
         backlog["no event is taken up"] = "as many turns are parked as may be; retry or drop some"
+    if away := live.get("tokens", {}).get("turned_away"):
+        errors["turned away"] = f"{away} requests without a good token"
     aside = {f"turn of #{one['position']}": f"set aside: {one['reason']}" for one in live.get("aside", ())}
     return {**backlog, **aside, **troubles, **down, **errors}
 

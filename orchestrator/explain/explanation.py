@@ -164,6 +164,7 @@ def _named(goal: str) -> str:
 def _told(event: Event) -> str:
     data: Json = event.data or {}
     told = [str(data[name]) for name in ("holds", "error", "reason") if data.get(name)]
+    told += [f"by {data['by']}"] if data.get("by") else []
     return f": {'; '.join(told)}" if told else ""
 
 

@@ -22,7 +22,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 CREATED, REVOKED = f"{OWN}token.created", f"{OWN}token.revoked"
 CHANGES = frozenset((CREATED, REVOKED))
 KEPT = 1000
-"""Tokens that stay known; the oldest that were revoked are forgotten first."""
+"""Tokens that stay known; the oldest that are good no more are forgotten first."""
 
 
 class Token(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -78,7 +78,7 @@ def fold(tokens: dict[str, Token], event: Event) -> None:
         made = msgspec.convert(event.data, Token)
         known = tokens.pop(made.name, None)
         tokens[made.name] = made if known is None or made.number > known.number else known
-        _forget(tokens)
+        _forget(tokens, at=made.created)
         return
     data = msgspec.convert(event.data, RevokedData)
     known = tokens.get(data.name)
@@ -86,9 +86,9 @@ def fold(tokens: dict[str, Token], event: Event) -> None:
         tokens[data.name] = replace(known, revoked=event.time.timestamp())
 
 
-def _forget(tokens: dict[str, Token]) -> None:
-    if len(tokens) > KEPT and (oldest := next((one.name for one in tokens.values() if one.revoked), None)):
-        del tokens[oldest]
+def _forget(tokens: dict[str, Token], *, at: float) -> None:
+    if len(tokens) > KEPT and (ended := next((one.name for one in tokens.values() if not one.holds(at)), None)):
+        del tokens[ended]
 
 
 def _event(type_: str, name: str, number: int, *, data: Struct, at: float) -> Event:

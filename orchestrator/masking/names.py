@@ -25,6 +25,7 @@ _KEY = re.compile(
     r"|mdl_[A-Za-z0-9]{49}"  # our own, see `credential`
     r"|key-[a-f0-9]{32}|[a-f0-9]{32}-us[0-9]{1,2}|AGE-SECRET-KEY-1[A-Z0-9]{58}|hv[bs]\.[A-Za-z0-9_-]{24,300}"
     r"|LTAI[A-Za-z0-9]{12,24}|AC[a-f0-9]{32}|SK[a-f0-9]{32}|EAA[A-Za-z0-9]{60,400}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"
+    r"|mdl_[A-Za-z0-9]{49}(?![A-Za-z0-9])"  # MDL's own, see `credential`
     r"|ey[A-Za-z0-9_-]{10,4000}\.ey[A-Za-z0-9_-]{10,8000}(?:\.[A-Za-z0-9_-]{0,2000})?"
     r")"
 )

@@ -1,13 +1,14 @@
 import pytest
 from hypothesis import given, strategies as st
 
+from orchestrator.credential import mint
 from orchestrator.masking import numbers
 from orchestrator.masking.detect import detect
 from orchestrator.masking.view import View
 from tests.masking.vaults import ALL
 
 AWS, GITHUB = "AKIA" + "2QX7MDLC4NARYT35", "ghp_" + "a1B2" * 9
-OURS = "mdl_" + "a1B2c3D" * 7
+OURS = mint(bytes)
 JWT = "eyJhbGciOiJIUzI1NiJ9" + ".eyJzdWIiOiIxMjM0In0." + "c2lnbmF0dXJlLW9mLW5vYm9keQ"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIB\nAAAA\n-----END RSA PRIVATE KEY-----"
 
@@ -47,7 +48,7 @@ def found(text: str) -> list[tuple[str, str]]:
         (f"it says {AWS} is wrong", "key", AWS),
         (f'{{"authorization": "Bearer {JWT}"}}', "key", JWT),
         (f"x-{GITHUB}-y", "key", GITHUB),
-        (f"my token is {OURS}.", "key", OURS),
+        (f"our own {OURS}.", "key", OURS),
         ('api_key = "s3cr3t-value-here"', "key", "s3cr3t-value-here"),
         ("postgres://app:hunter2@localhost/x", "key", "hunter2"),
         ("postgres://app:hunter2@db.example/x", "key", "hunter2@db.example"),  # an address as well
