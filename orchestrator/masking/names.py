@@ -22,7 +22,6 @@ _KEY = re.compile(
     r"|[rs]k_(?:live|test|prod)_[A-Za-z0-9]{10,255}|whsec_[A-Za-z0-9+/=]{16,255}|sq0(?:atp|csp)-[A-Za-z0-9_-]{22,60}"
     r"|sk-[A-Za-z0-9_-]{20,255}|hf_[A-Za-z0-9]{30,60}|r8_[A-Za-z0-9]{37}|gsk_[A-Za-z0-9]{20,80}"
     r"|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,255}|dop_v1_[a-f0-9]{64}|SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}"
-    r"|mdl_[A-Za-z0-9]{49}"  # our own, see `credential`
     r"|key-[a-f0-9]{32}|[a-f0-9]{32}-us[0-9]{1,2}|AGE-SECRET-KEY-1[A-Z0-9]{58}|hv[bs]\.[A-Za-z0-9_-]{24,300}"
     r"|LTAI[A-Za-z0-9]{12,24}|AC[a-f0-9]{32}|SK[a-f0-9]{32}|EAA[A-Za-z0-9]{60,400}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"
     r"|mdl_[A-Za-z0-9]{49}(?![A-Za-z0-9])"  # MDL's own, see `credential`
