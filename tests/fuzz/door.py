@@ -194,9 +194,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    end = time.monotonic() + options.seconds
     with tempfile.TemporaryDirectory() as folder, open_door(Path(folder) / "place") as door:
-        round_ = options.seed
+        round_, end = options.seed, time.monotonic() + options.seconds
         while time.monotonic() < end:
             for operation, fixed in door.operations():
                 for mode in modes(operation):
