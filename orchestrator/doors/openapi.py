@@ -59,7 +59,7 @@ def _with_access(operation: _Json, right: Right) -> _Json:
     roles = " or ".join(right.roles)
     needs = f"Takes a token with the role {roles}" + (", where any token was made." if right.anybody else ".")
     told = {"description": f"{operation['description']} {needs}" if "description" in operation else needs}
-    security = [{}, {"token": []}] if right.anybody else [{"token": []}]
+    security: list[_Json] = [{}, {"token": []}] if right.anybody else [{"token": []}]
     answers = {"401": _problem("There is no token, or not a good one.", "www-authenticate"), **operation["responses"]}
     return {**operation, **told, "security": security, "responses": dict(sorted(answers.items()))}
 

@@ -1,5 +1,6 @@
 """The OpenAPI document of the HTTP door: every path that is served, every method, and no other."""
 
+import re
 from typing import Any
 
 import httpx
@@ -25,7 +26,8 @@ def client(shared: tuple[Place, Loop]) -> httpx.AsyncClient:
 async def test_all_that_is_described_is_served(shared: tuple[Place, Loop]) -> None:
     async with client(shared) as door:
         served = (await door.get("/openapi.json")).json()
-    assert set(served["paths"]) == set(OPERATIONS)
+    told = {f"{method.upper()} {path}" for path, item in served["paths"].items() for method in item}
+    assert told == {name.replace(":path}", "}") for name in OPERATIONS}
     assert served["openapi"] == "3.1.0"
     for schema in served["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
@@ -35,17 +37,18 @@ async def test_what_is_served_and_not_described_keeps_the_door_shut() -> None:
     async def new(request: Request) -> Response:
         raise NotImplementedError(request)
 
-    with pytest.raises(LookupError, match=r"^/new: served, and not described"):
-        document([Route("/new", new), Route("/healthz", new)])
+    for route in (Route("/new", new), Route("/events", new, methods=["PATCH"])):
+        with pytest.raises(LookupError):
+            document([Route("/healthz", new), route])
 
 
-@pytest.mark.parametrize("path", OPERATIONS)
+@pytest.mark.parametrize("path", sorted({name.partition(" ")[2] for name in OPERATIONS}))
 async def test_a_path_takes_the_methods_it_is_described_with_and_says_so_of_others(
     path: str, shared: tuple[Place, Loop]
 ) -> None:
-    described = {method.upper() for method in OPERATIONS[path]}
+    described = {name.partition(" ")[0] for name in OPERATIONS if name.endswith(f" {path}")}
     async with client(shared) as door:
-        answers = {method: await door.request(method, path.format(source="nobody")) for method in METHODS}
+        answers = {method: await door.request(method, re.sub(r"{[^}]+}", "nobody", path)) for method in METHODS}
     assert {method for method, answer in answers.items() if answer.status_code != 405} == described
     for method in set(METHODS) - described:
         answer = answers[method]

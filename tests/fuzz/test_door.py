@@ -23,7 +23,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Generator[Door]:
         opened.judge()
 
 
-@pytest.mark.parametrize("path", OPERATIONS)
+@pytest.mark.parametrize("path", sorted({name.partition(" ")[2].replace(":path}", "}") for name in OPERATIONS}))
 def test_answers_are_those_of_the_document(path: str, door: Door) -> None:
     before = sum(door.answers.values())
     for operation, fixed in door.operations():
@@ -41,7 +41,23 @@ MEDIA = st.sampled_from(
     ["application/json", "application/cloudevents+json", "application/cloudevents-batch+json", "text/plain", "a/b;c=d"]
 )
 VALUES = MEDIA | st.sampled_from(["1.0", "%", "%ff", '"', "é", "text/event-stream"]) | st.text(string.printable[:95])
-PATHS = st.sampled_from([*OPERATIONS, "/hooks/any", "/hooks/", "/hooks/any/more", "//events", "/events/", "/%00"])
+PATHS = st.sampled_from(
+    [
+        "/events",
+        "/mcp",
+        "/healthz",
+        "/metrics",
+        "/openapi.json",
+        "/v1/goals",
+        "/v1/why/1",
+        "/hooks/any",
+        "/hooks/",
+        "/hooks/any/more",
+        "//events",
+        "/events/",
+        "/%00",
+    ]
+)
 BODIES = st.binary() | st.sampled_from([b"[]", b"{}", b"null", b"[" * 200, b'"\xff"', b"{" * 9, b"1e999", b"-0"])
 
 

@@ -138,7 +138,7 @@ def exported_journals(given: Given) -> None:
             case 2:
                 lines[at] = given.text(200).encode("utf-8", "surrogateescape")
             case 3:
-                value = json.loads(lines[at]) if lines[at].startswith(b"{") else {}
+                value: dict[str, Json] = json.loads(given.pick(_lines()))
                 value[given.pick([*value, "more"])] = given.json()
                 lines[at] = json.dumps(value).encode() + b"\n"
             case _:
