@@ -51,9 +51,10 @@ bench-peers:  ## Measure formulas over HTTP beside PHP, nginx and MariaDB; it sa
 	@$(BIN)/python benchmarks/formula_service.py $(ARGS)
 
 fuzz: SECONDS ?= 600
-fuzz:  ## Try formulas with random text for SECONDS (600), by atheris; a finding ends it
+fuzz:  ## Try every parser by atheris, and the HTTP door by schemathesis, for SECONDS (600) in all
+	$(need) requirements-dev.lock
 	$(need) requirements-fuzz.lock
-	@$(BIN)/python -m tests.fuzz.formula --seconds $(SECONDS) $(ARGS)
+	@$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) $(ARGS)
 
 # One after the other: what the runtime lock has pinned binds the three others. UPGRADE=1 takes newer versions.
 # The peers' own binds nobody and holds nothing of ours.

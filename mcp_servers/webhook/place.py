@@ -98,9 +98,10 @@ def _url(text: str) -> httpx.URL:
         raise ToolError("a URL is up to 2,000 ASCII characters without spaces; escape the others with %")
     try:
         url = httpx.URL(text)
+        host = url.host  # a name in punycode is decoded only here
     except (httpx.InvalidURL, ValueError) as error:
         raise ToolError(f"`{plain(text)}` is no URL: {error}") from error
-    if url.scheme not in _PORTS or not url.host or (url.port or 0) > _HIGHEST:
+    if url.scheme not in _PORTS or not host or (url.port or 0) > _HIGHEST:
         raise ToolError(f"`{plain(text)}` is no web address; it begins with https://")
     if url.userinfo:
         raise ToolError("a URL must not carry a user name or a password")

@@ -21,7 +21,9 @@ def misfit(tool: Tool, arguments: Mapping[str, Json]) -> str | None:
     names without a word, and a mistyped limit would be no limit.
     """
     schema = tool.input_schema
-    missing = [name for name in schema.get("required", ()) if name not in arguments]
+    required = schema.get("required")  # the server's word: it may be anything
+    asked = cast("list[Json]", required) if isinstance(required, list) else []
+    missing = [name for name in asked if isinstance(name, str) and name not in arguments]
     if missing:
         return f"`{tool.name}` needs {_quoted(missing)}"
     names = schema.get("properties")

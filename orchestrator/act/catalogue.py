@@ -1,7 +1,6 @@
 """A server's tool list as Tool records: corrected by `[mcpServers.X.tools.Y]`, its hints believed only when trusted."""
 
 import logging
-import math
 from collections.abc import Iterable
 
 from mcp.types import Tool as Listed
@@ -13,6 +12,9 @@ from orchestrator.types import Tool
 
 COST, LATENCY = "mdl/cost", "mdl/latency"
 """Entries of a tool's `_meta`: USD a call; seconds, or a text such as `5ms`."""
+
+_MOST = 1e12
+"""USD or seconds; beyond it a number is a slip, and an integer may be more than a double holds."""
 
 _LOG = logging.getLogger("mdl.act")
 _PLAIN = ToolSettings()
@@ -61,4 +63,4 @@ def _number(value: object) -> float:
             return 0.0
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0.0
-    return float(value) if math.isfinite(value) and value >= 0 else 0.0
+    return float(value) if 0 <= value <= _MOST else 0.0

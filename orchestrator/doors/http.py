@@ -5,7 +5,9 @@ import contextlib
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 
+import msgspec
 import uvicorn
 from mcp.server import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
@@ -13,12 +15,13 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orchestrator.clock import Clock
 from orchestrator.doors.access import Access, asking
 from orchestrator.doors.metrics import metrics
+from orchestrator.doors.openapi import document
 from orchestrator.doors.rights import guarded
 from orchestrator.errors import SettingsError
 from orchestrator.figures import Figures
@@ -46,7 +49,7 @@ def application(
     api: Iterable[Route] = (),
     masking: Masking | None = None,
 ) -> ASGIApp:
-    """Everything that is served: `/events`, `/hooks/NAME`, `/healthz`, `/metrics`, `/mcp`, and `/v1/…`, which is `api`.
+    """Everything that is served: `/events`, `/hooks/NAME`, `/healthz`, `/metrics`, `/mcp`, `/openapi.json`, and `api`.
 
     Raises:
         SettingsError: a webhook source cannot be used as it is configured.
@@ -71,16 +74,43 @@ def application(
             yield
 
     told = [Route("/healthz", healthz), Route("/metrics", metrics(figures))]
+    asked = [Route(one.path, one.endpoint, methods=["POST"]) for one in door.routes if isinstance(one, Route)]
     signed = {name for name, source in hooks.items() if source.signature}
-    behind = guarded([*webhooks, *told, *door.routes, *api], access, signed=signed)
-    app = Starlette(routes=behind, lifespan=lifespan, exception_handlers={HTTPException: _no_such})
+    behind = guarded(described([*webhooks, *told, *asked, *api]), access, signed=signed)
+    app = Starlette(routes=behind, lifespan=lifespan, exception_handlers={HTTPException: _refused})
     return Gate(app, settings=settings)
 
 
-async def _no_such(_: Request, error: Exception) -> Response:
-    """The answer to a path or method that there is not."""
+def described(routes: Sequence[Route]) -> list[Route]:
+    """These routes, and `/openapi.json`, which tells of all of them and of itself.
+
+    Raises:
+        LookupError: one of them is not described.
+    """
+
+    async def openapi(request: Request) -> Response:  # noqa: ARG001  Starlette's signature
+        return Response(content, media_type="application/json")
+
+    served = [*routes, Route("/openapi.json", openapi)]
+    content = msgspec.json.encode(document(served))
+    return served
+
+
+async def _refused(request: Request, error: Exception) -> Problem:
+    """What Starlette itself refuses, in the form of all other refusals."""
     assert isinstance(error, HTTPException)  # noqa: S101  what Starlette calls it for
-    return Problem(error.status_code, f"{error.detail}; see README.md for what is served", headers=error.headers)
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return Problem(404, "nothing is here; `/openapi.json` tells what there is")
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ", ".join(_methods(request))
+        return Problem(405, f"{request.method} is not served here; {allowed} is", headers={"allow": allowed})
+    return Problem(error.status_code, error.detail, headers=error.headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """All that the path takes; Starlette itself tells only of the first route that it has of the path."""
+    routes: list[Route] = request.app.routes
+    return sorted({name for one in routes if one.matches(request.scope)[0] != Match.NONE for name in one.methods or ()})
 
 
 @asynccontextmanager

@@ -28,8 +28,9 @@ class Right(Struct, frozen=True, kw_only=True):
 ROUTES: dict[str, Right] = {
     "* /events": Right(roles=("observe",), anybody=True),
     "* /hooks/{source}": Right(roles=("observe",), anybody=True),
-    "* /mcp": Right(roles=ROLES, anybody=True),
+    "POST /mcp": Right(roles=ROLES, anybody=True),
     "GET /healthz": Right(),
+    "GET /openapi.json": Right(),
     "GET /metrics": Right(roles=("read",), anybody=True, whole=True),
     "GET /v1/goals": Right(roles=("read",)),
     "GET /v1/goals/{goal}": Right(roles=("read",)),

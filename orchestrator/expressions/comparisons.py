@@ -146,7 +146,7 @@ def constant_of(node: bytes) -> float | str | bool | None:
                 return bool(value)
             case 3, int():
                 return float(value - 2**64 if value >= 2**63 else value)
-            case 5, bytes():
+            case 5, bytes() if len(value) == 8:  # noqa: PLR2004  a double's bytes
                 return unpack("<d", value)[0]
             case 6, bytes() if value.isascii() and b"\0" not in value:  # no other text reaches CEL as another
                 return value.decode()

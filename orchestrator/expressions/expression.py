@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from orchestrator.errors import EvaluationError, ExpressionError
-from orchestrator.expressions.cel import RAISED, Program, environment
+from orchestrator.expressions.cel import RAISED, Program, environment, plain as plain_of
 from orchestrator.expressions.comparisons import Comparison, comparisons_of, verdict
 from orchestrator.expressions.complaints import refusal, shortened, why_not
 from orchestrator.expressions.joins import Pieces, pieces_of, texts_of
@@ -93,7 +93,7 @@ class Expression:
             if self._times:
                 data.update(times_of(variables, self._times))
             value = self.program.eval(data=data)
-            plain = value.plain_value()
+            plain = plain_of(value)
             if type(plain) is not str or value.type().name() != "ERROR":
                 return convert(plain)
         except (EvaluationError, *RAISED) as error:

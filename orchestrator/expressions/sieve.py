@@ -7,7 +7,7 @@ when each of them is, since an error is absorbed by nothing but True.
 from collections.abc import Mapping, Sequence
 
 from orchestrator.errors import EvaluationError
-from orchestrator.expressions.cel import RAISED, Activation, Program, environment
+from orchestrator.expressions.cel import RAISED, Activation, Program, environment, plain
 from orchestrator.expressions.expression import Expression, times_in, times_of, tree_of
 from orchestrator.expressions.values import take
 from orchestrator.types import Json
@@ -50,6 +50,6 @@ def _may(any_of: Program | None, activation: Activation) -> bool:
     if any_of is None:
         return True
     try:
-        return any_of.eval(activation).plain_value() is not False
+        return plain(any_of.eval(activation)) is not False
     except RAISED:
         return True

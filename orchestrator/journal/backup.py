@@ -97,7 +97,7 @@ def _copy(source: sqlite3.Connection, made: Path, *, name: Path, advance: Advanc
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()
         with closing(sqlite3.connect(made)) as target:
             source.backup(target, pages=_PAGES, progress=lambda _, left, total: _tell(advance, total - left, total))
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # what it says of a broken schema may be no UTF-8
         raise JournalError(
             f"`{name}` cannot be copied: {error}; see whether it is a journal, and the disk full"
         ) from error

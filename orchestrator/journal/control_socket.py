@@ -31,6 +31,18 @@ PATIENCE = 10.0
 """Seconds a client has to say what it wants."""
 
 
+_EXTRA = ("retry_after", "status")
+
+
+class _Told(msgspec.Struct):
+    """An error as it goes over the socket."""
+
+    kind: str
+    text: str
+    retry_after: float | None = None
+    status: int | None = None
+
+
 @asynccontextmanager
 async def serve(path: Path, calls: Mapping[str, Call], *, patience: float = PATIENCE) -> AsyncGenerator[None]:
     """Answer calls at `path` for the length of an `async with`; only the journal's owner may.
@@ -104,7 +116,10 @@ class ControlClient:
         line = await reader.readline()
         if not line.endswith(b"\n"):
             raise self._gone()
-        return msgspec.json.decode(line, type=dict[str, Json])
+        try:
+            return msgspec.json.decode(line, type=dict[str, Json])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise JournalError(f"what answers at `{self._path}` is no loop: {error}") from error
 
     def _gone(self) -> JournalError:
         return JournalError(f"the loop at `{self._path}` ended before it had answered; ask again when it is back")
@@ -208,12 +223,19 @@ def _value(line: dict[str, Json], word: str) -> Json:
 
 
 def _spelled(error: MDLError) -> dict[str, Json]:
-    extra = {name: getattr(error, name) for name in ("retry_after", "status") if hasattr(error, name)}
+    extra = {name: getattr(error, name) for name in _EXTRA if hasattr(error, name)}
     return {"kind": type(error).__name__, "text": str(error), **extra}
 
 
-def _raised(spelled: dict[str, Json]) -> MDLError:
-    found: object = getattr(errors, spelled["kind"], None)
+def _raised(spelled: Json) -> MDLError:
+    try:
+        told = msgspec.convert(spelled, _Told)
+    except msgspec.ValidationError as error:
+        return JournalError(f"the answer was an error that is none: {error}")
+    found: object = getattr(errors, told.kind, None)
     kind = found if isinstance(found, type) and issubclass(found, MDLError) else MDLError
-    extra = {name: value for name, value in spelled.items() if name in {"retry_after", "status"}}
-    return kind(spelled["text"], **extra)
+    raised = kind(told.text)
+    for name in _EXTRA:
+        if hasattr(raised, name) and (value := getattr(told, name)) is not None:
+            setattr(raised, name, value)
+    return raised

@@ -159,7 +159,10 @@ def _upgrade(connection: sqlite3.Connection, found: int) -> None:
 def _format(connection: sqlite3.Connection, path: Path) -> int:
     (mark,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    try:
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except UnicodeDecodeError as error:  # SQLite repeats in its error what stands in the damaged schema
+        raise JournalBroken(f"the schema of `{path}` is damaged; restore the journal from a copy") from error
     if (mark, version, tables) == (0, 0, 0):
         return 0
     if mark != APPLICATION_ID:

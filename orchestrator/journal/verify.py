@@ -88,7 +88,7 @@ def verify(path: Path, *, progress: Callable[[int, int], None] | None = None) ->
         connection.execute("BEGIN")  # one snapshot, whatever the owner commits meanwhile
         try:
             return _verify(connection, progress)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise JournalBroken(f"`{path}` is damaged: {error}; restore it from a copy") from error
         finally:
             connection.rollback()

@@ -16,7 +16,11 @@ LONGEST = 1024
 
 _BOUNDED = frozenset({"type", "id", "source", "subject"})
 _NONCHARACTERS = "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(17))
-_FORBIDDEN = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef{_NONCHARACTERS}]")
+_BARRED = f"\x00-\x1f\x7f-\x9f\ufdd0-\ufdef{_NONCHARACTERS}"
+_FORBIDDEN = re.compile(f"[\ud800-\udfff{_BARRED}]")
+ALLOWED = f"^[^{_BARRED}]*$"
+"""The characters an attribute may hold, as a pattern of JSON Schema; it has no word for lone surrogates, nor UTF-8."""
+
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:(\.\d{1,6})\d*)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 
 

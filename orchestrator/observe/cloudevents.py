@@ -82,14 +82,18 @@ def content_type(header: bytes) -> ContentType:
     Raises:
         EventError: 400, it is longer than any media type is.
     """
-    if len(header) > _LONGEST:  # what is kept for the next request must be small, whoever sends it
-        raise EventError(f"the content type is longer than {_LONGEST} bytes")
-    return _parted(header)
+    return _taken_apart(header.decode("latin-1"))
+
+
+def _taken_apart(sent: str) -> ContentType:
+    if len(sent) > _LONGEST:  # what is kept for the next request must be small, whoever sends it
+        raise EventError(f"the content type is longer than {_LONGEST} characters")
+    return _parted(sent)
 
 
 @lru_cache(maxsize=256)
-def _parted(header: bytes) -> ContentType:
-    sent = header.decode("latin-1").strip()
+def _parted(sent: str) -> ContentType:
+    sent = sent.strip()
     charset = _CHARSET.search(sent)
     return ContentType(sent.partition(";")[0].strip().lower(), charset[1].lower() if charset else "", sent)
 
@@ -124,7 +128,7 @@ def _structured(value: Json, at: float) -> Event:
     attributes = {name: item for name, item in cast("dict[str, Json]", value).items() if item is not None}
     data, encoded = attributes.pop("data", None), attributes.pop("data_base64", None)
     sent = attributes.pop("datacontenttype", None)
-    content = content_type(b"" if sent is None else text("datacontenttype", sent).encode("utf-8"))
+    content = _taken_apart("" if sent is None else text("datacontenttype", sent))
     if encoded is None:
         return _event(attributes, data, content, at)
     if data is not None:
@@ -207,6 +211,8 @@ def _extension(name: str, value: Json) -> str | int | bool:
             return value
         case int() if value in _INT32:
             return value
+        case float() if value.is_integer():  # 5.0 is an integer too, as JSON Schema counts them
+            return _extension(name, int(value))
         case _:
             raise EventError(f"the extension `{name[:40]}` must be a text, true, false, or an integer of 32 bits")
 

@@ -38,7 +38,7 @@ class Place(NamedTuple):
     def read(cls, text: str | None) -> Self | None:
         """Read a position; None where there is none, or none of ours."""
         try:
-            identity, seq, at = (text or "").split("-")
+            identity, seq, at = (text or "").split("-", 2)  # the time may be one before 1970
             return cls(identity, int(seq), int(at))
         except ValueError:
             return None

@@ -19,6 +19,8 @@ CASES: list[tuple[dict[str, Json], dict[str, Json], str | None]] = [
         {"id": 1, "x": 2},
         "`bank.pay` has no argument `x`; it takes `id`, `limit`",
     ),
+    ({"required": 5}, {"id": 1}, None),
+    ({"required": [5, ["id"], "to"]}, {"id": 1}, "`bank.pay` needs `to`"),
     (CLOSED | {"additionalProperties": {"type": "string"}}, {"id": 1, "x": "y"}, None),
     (CLOSED | {"patternProperties": {"^x": {}}}, {"id": 1, "x": 2}, None),
     (CLOSED | {"allOf": [{"properties": {"x": {}}}]}, {"id": 1, "x": 2}, None),

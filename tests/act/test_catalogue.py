@@ -46,7 +46,18 @@ def test_the_settings_have_the_last_word() -> None:
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(2, 2.0), (0.5, 0.5), ("5ms", 0.005), ("soon", 0.0), (-1, 0.0), (True, 0.0), (None, 0.0), ([], 0.0)],
+    [
+        (2, 2.0),
+        (0.5, 0.5),
+        ("5ms", 0.005),
+        ("soon", 0.0),
+        (-1, 0.0),
+        (True, 0.0),
+        (None, 0.0),
+        ([], 0.0),
+        (10**400, 0.0),
+        ("9" * 9_999 + "s", 0.0),
+    ],
 )
 def test_cost_and_latency_come_from_meta_and_nonsense_is_nothing(value: Json, number: float) -> None:
     assert tool(listed(_meta={"mdl/latency": value}), ServerSettings(command="x")).latency == number

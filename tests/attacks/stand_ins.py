@@ -2,20 +2,38 @@
 
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from importlib import import_module
+from inspect import isfunction
+from pkgutil import iter_modules
+from typing import Any, get_type_hints
 
+from orchestrator import guard
 from orchestrator.clock import Clock, SystemClock
 from orchestrator.decide.planner import Planner
 from orchestrator.doors import build
-from orchestrator.guard.policy import Policy
+from orchestrator.guard.policy import Case, Policy
 from orchestrator.judging import Judging
 from orchestrator.orienting import Orienting
+from orchestrator.types import Refusal
 
-POLICIES = (
-    "grants", "taint", "depth", "repeat", "rate", "budget", "approval", "freshness", "quiet", "cooldown", "blast",
-    "stop", "dry_run", "own",
-)  # fmt: skip
-"""Every policy of the guard by the name of its function, as cases name them in `stopped_by`."""
+_A_POLICYS = {"case": Case, "return": Refusal | None}
+
+
+def _policies() -> Generator[str]:
+    """The functions of the guard that take a case, and refuse or say nothing; one's own come with the settings."""
+    for found in iter_modules(guard.__path__, f"{guard.__name__}."):
+        for name, one in vars(import_module(found.name)).items():
+            ours = isfunction(one) and one.__module__ == found.name and not name.startswith("_")
+            if ours and get_type_hints(one).items() >= _A_POLICYS.items():
+                yield name
+    yield "own"
+
+
+POLICIES = tuple(_policies())
+"""Every policy of the guard by the name of its function, read from the code, so that none is forgotten."""
+
+CALLED = {"masks": "masking"}
+"""What cases call a policy in `stopped_by`, where it is not the name of its function."""
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from msgspec.structs import replace
 
-from tests.attacks.cases import Case
+from orchestrator.guard import verdict
+from tests.attacks.cases import Case, cases
 from tests.attacks.run import Run
+from tests.attacks.stand_ins import CALLED, POLICIES
 from tests.attacks.test_world import WORLD
 from tests.attacks.verdict import table
 
@@ -28,6 +30,12 @@ def test_a_planted_attack_is_seen_to_get_through_and_its_policy_to_be_needed() -
         needed = {policy: case for policy, case in run.mutations([STOPPED, ANYWAY]) if case}
         assert needed == {"budget": "stopped"}  # what gets through anyway shows nothing
     assert [line.split() for line in table(found)][1] == ["budget", "2", "1", "1", "0", "0", "2", "0", "0", "0"]
+
+
+def test_every_policy_of_the_guard_is_left_out_in_turn_and_has_attacks_that_name_it() -> None:
+    assert {getattr(policy, "__name__", "") for policy in verdict.POLICIES} | {"masks", "own"} == set(POLICIES)
+    named = {word for case in cases() for word in case.stopped_by}
+    assert {CALLED.get(policy, policy) for policy in POLICIES} <= named
 
 
 def test_an_attack_that_gets_through_nowhere_proves_nothing() -> None:

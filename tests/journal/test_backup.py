@@ -114,6 +114,19 @@ def test_a_copy_that_does_not_hold_comes_not_back_and_is_not_made(path: Path, tm
     assert names(tmp_path) - {"broken.db-shm", "broken.db-wal"} == {"broken.db", "text.db", "journal.db.lock"}
 
 
+def test_a_schema_that_is_no_text_any_more_is_told_as_damage(path: Path, tmp_path: Path) -> None:
+    write(path, "a")
+    copy = tmp_path / "copy.db"
+    backup(path, copy)
+    copy.write_bytes(copy.read_bytes().replace(b"CREATE TABLE records", b"CREATE \xff\xfe\xad\xae\xaf records"))
+    path.unlink()
+    with pytest.raises(JournalError, match=r"copied|damaged"):
+        restore(copy, path)
+    assert not path.exists()
+    with pytest.raises(JournalError, match=r"opened|damaged"):
+        verify(copy)
+
+
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     def made_while(meanwhile: Callable[[], object]) -> None:
         with new_file(tmp_path / "made") as made:

@@ -165,6 +165,29 @@ async def test_an_answer_that_does_not_come_in_time_is_an_error(path: Path) -> N
             await ControlClient(path, timeout=0.05).call("slow")
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"nonsense", "is no loop"),
+        (b"[1]", "is no loop"),
+        (b'{"result": "\xff"}', "is no loop"),
+        (b"{}", "was no result"),
+        (b'{"error": 5}', "an error that is none"),
+        (b'{"error": {"text": "no kind"}}', "an error that is none"),
+        (b'{"error": {"kind": "JournalFull", "text": "x", "retry_after": "soon"}}', "an error that is none"),
+    ],
+)
+async def test_an_answer_that_is_none_is_an_error_of_ours(path: Path, line: bytes, words: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(line + b"\n")
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer, path):
+        with pytest.raises(JournalError, match=words):
+            await ControlClient(path).call("echo")
+
+
 async def test_a_server_that_ends_ends_calls_and_streams_with_an_error(path: Path) -> None:
     begun, never = asyncio.Event(), asyncio.Event()
 

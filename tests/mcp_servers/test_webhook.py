@@ -141,6 +141,8 @@ async def test_a_receiver_that_is_away_is_said() -> None:
         ("api.example.com", "no web address"),
         ("", "up to 2,000"),
         ("https://[::1", "no URL"),
+        ("https://xn--a/", "no URL"),
+        ("https://xn--/", "no URL"),
         ("https://api.example.com:99999/", "no web address"),
         ("https://127.0.0.1/", "not an allowed host"),
         ("https://2130706433/", "not an allowed host"),

@@ -161,8 +161,22 @@ def test_the_content_type_is_kept_unless_it_is_plain_json() -> None:
 
 
 def test_an_endless_content_type_is_refused_and_not_kept() -> None:
-    with pytest.raises(EventError, match="content type is longer than 256 bytes"):
+    with pytest.raises(EventError, match="content type is longer than 256 characters"):
         structured(data=1, datacontenttype="text/" + "x" * 1000)
+
+
+def test_a_content_type_in_the_event_itself_is_kept_as_it_was_written() -> None:
+    assert structured(data="x", datacontenttype="text/plain; by=Zoë").extensions == {
+        "datacontenttype": "text/plain; by=Zoë"
+    }
+
+
+def test_a_whole_number_is_an_integer_however_it_is_written() -> None:
+    assert structured(ext=5.0, sequence=7.0) == structured(ext=5, sequence=7)
+    with pytest.raises(EventError, match="an integer of 32 bits"):
+        structured(ext=5.5)
+    with pytest.raises(EventError, match="an integer of 32 bits"):
+        structured(ext=2.0**31)
 
 
 def test_bytes_in_another_charset_are_kept_as_they_came() -> None:

@@ -611,6 +611,7 @@ async def kept(path: Path, seqs: list[int]) -> None:
 
 def test_a_place_reads_back_and_nothing_else_is_one() -> None:
     assert Place.read(str(Place("abc", 7, 1700000000123))) == Place("abc", 7, 1700000000123)
+    assert Place.read(str(Place("abc", 7, -86_400_000))) == Place("abc", 7, -86_400_000)
     assert [Place.read(text) for text in (None, "", "a-b", "a-1-x", "1-2-3-4")] == [None] * 5
 
 

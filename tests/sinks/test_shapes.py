@@ -56,6 +56,11 @@ def test_everything_else_is_no_amount(value: Json) -> None:
     assert not fits("amount", "=event.data.x", value)
 
 
+@pytest.mark.parametrize("value", [10**400, -(10**400), float("nan"), float("inf")])
+def test_what_a_planner_makes_up_is_no_amount_either(value: float) -> None:
+    assert misshapen("amount", value, None) is not None
+
+
 @pytest.mark.parametrize("kind", ["sql", "shell"])
 @pytest.mark.parametrize("value", ["nginx", "nginx.service", "web-1", "a_b-c.d"])
 def test_a_word_may_stand_in_what_the_owner_runs(kind: SinkKind, value: str) -> None:
