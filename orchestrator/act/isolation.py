@@ -121,7 +121,6 @@ class Isolation:
         return Inside(
             home=self._own / "home",
             tmp=self._own / "tmp",
-            folder=self._folder,
             cwd=self.cwd,
             private=self._private,
             read=tuple(self._granted("read", text) for text in self._table.read),
@@ -146,28 +145,6 @@ class Isolation:
         if not path.exists():
             raise ToolError(f"`isolation.read` names `{text}`, which is not there")
         return path
-
-
-_NO_NETWORK = re.compile(
-    r"unreachable|name resolution|EAI_AGAIN|ENETUNREACH|ENOTFOUND|ECONNREFUSED|getaddrinfo|connection refused"
-    r"|ConnectError",
-    re.IGNORECASE,
-)
-_NO_WRITE = re.compile(r"read-only file system|EROFS|readonly database", re.IGNORECASE)
-_NO_FILE = re.compile(r"no such file|ENOENT|cannot find module|No module named|not there", re.IGNORECASE)
-
-
-def hint(words: str, in_force: InForce | None) -> str:
-    """What a server's complaint may have to do with its isolation; for people, behind the complaint."""
-    if in_force is None or not in_force.bubblewrap:
-        return ""
-    if not in_force.network and _NO_NETWORK.search(words):
-        return "; it has no network unless `isolation.network = true`"
-    if _NO_WRITE.search(words):
-        return "; it writes only its own folder and those that `isolation.write` names"
-    if _NO_FILE.search(words):
-        return "; what lies below /tmp, or beside mdl.toml since it started, it sees if `isolation.read` names it"
-    return ""
 
 
 def _expanded(text: str) -> Path:

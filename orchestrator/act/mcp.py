@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from orchestrator.act.catalogue import catalogue
 from orchestrator.act.child import Child
 from orchestrator.act.content import answer, clipped
-from orchestrator.act.isolation import Isolation, hint
+from orchestrator.act.hint import hint
+from orchestrator.act.isolation import Isolation
 from orchestrator.act.server import Changed, Standing
 from orchestrator.act.toolbox import InForce
 from orchestrator.act.tracing import carried, meta
