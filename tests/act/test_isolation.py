@@ -251,11 +251,11 @@ async def test_memory_and_files_end_at_their_limits(hostile: Hostile, bubblewrap
 
 
 @pytest.mark.requires("bwrap")
-async def test_inside_sigterm_reaches_the_server_before_it_is_killed_with_all_it_started(hostile: Hostile) -> None:
+async def test_inside_a_server_may_tidy_up_before_it_is_killed_with_all_it_started(hostile: Hostile) -> None:
     async with hostile("deaf") as it:
         await it.does(f"import subprocess; subprocess.Popen(['sleep', '{MARK}'], start_new_session=True)")
         assert len(marked()) == 1
-    assert (it.home / "ledger").read_text(encoding="utf-8").endswith("term\n")
+    assert (it.home / "ledger").read_text(encoding="utf-8").endswith("tidied up\n")
     await until(lambda: not marked())
 
 
