@@ -57,15 +57,12 @@ class Isolation:
         """Make its folders, and say how it is started.
 
         Raises:
-            OSError: there is no such command or folder, or its own folder cannot be made.
-            ToolError: what the settings ask for cannot be had here.
+            OSError: there is no such command or folder.
+            ToolError: its own folder cannot be made, or what the settings ask for cannot be had here.
         """
         env = self._environment()
         _look(self._settings.command or "", cwd=self.cwd, path=env["PATH"])
-        for made in (self._own.parents[1], self._own.parent, self._own, self._own / "home", self._own / "tmp"):
-            made.mkdir(mode=0o700, exist_ok=True)
-            if made.is_symlink():  # a server that ran without bubblewrap may have put it there
-                raise ToolError(f"its own folder `{made}` is a link to elsewhere; take it away")
+        self._make()
         found = await self._found()
         limits = self._limits(found)
         asked = [f"{name}={value}" for name, value in limits.items()]
@@ -92,6 +89,15 @@ class Isolation:
                 write=tuple(map(str, inside.write)) if inside else (),
             ),
         )
+
+    def _make(self) -> None:
+        for made in (self._own.parents[1], self._own.parent, self._own, self._own / "home", self._own / "tmp"):
+            try:
+                made.mkdir(mode=0o700, exist_ok=True)
+            except OSError as error:
+                raise ToolError(f"its own folder `{made}` cannot be made: {error.strerror}") from error
+            if made.is_symlink():  # a server that ran without bubblewrap may have put it there
+                raise ToolError(f"its own folder `{made}` is a link to elsewhere; take it away")
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}

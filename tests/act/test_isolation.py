@@ -163,6 +163,17 @@ async def test_inside_a_journal_that_lies_elsewhere_cannot_be_read(hostile: Host
 
 
 @pytest.mark.requires("bwrap")
+async def test_inside_settings_behind_a_link_cannot_be_read_where_they_really_lie(
+    hostile: Hostile, folder: Path
+) -> None:
+    (folder / "..data").mkdir()  # as a Kubernetes volume has it
+    (folder / "mdl.toml").rename(folder / "..data" / "real")
+    (folder / "mdl.toml").symlink_to("..data/real")
+    async with hostile() as it:
+        assert await it.does(reading(folder)) == ["notes.txt"]
+
+
+@pytest.mark.requires("bwrap")
 async def test_read_shows_what_is_hidden(hostile: Hostile, folder: Path) -> None:
     outside = folder.parent / "outside"
     outside.mkdir()
