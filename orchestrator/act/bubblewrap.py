@@ -52,7 +52,7 @@ class Inside(Struct, frozen=True, kw_only=True):
     home: Path
     """Writable."""
     tmp: Path
-    """Stands in for what everybody shares; writable."""
+    """Writable; stands in for what everybody shares, too."""
     cwd: Path
     private: tuple[Path, ...]
     """MDL's own, wherever it lies."""
@@ -100,7 +100,7 @@ def _words(inside: Inside) -> Iterator[str]:
     yield from secrets()
     for path in inside.read:
         yield from ("--ro-bind", str(path), str(path))
-    for path in (*inside.write, inside.home):
+    for path in (*inside.write, inside.home, inside.tmp):
         yield from ("--bind", str(path), str(path))
     for path in (*veiled(inside.private), _RUN, Path("/dev")):
         yield from ("--remount-ro", str(path))

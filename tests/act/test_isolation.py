@@ -121,6 +121,15 @@ async def test_a_server_has_its_own_env_and_none_of_the_secrets_around_it(hostil
         assert "for it" not in str(it.in_force)
 
 
+@pytest.mark.parametrize("bubblewrap", [INSIDE, "off"])
+async def test_home_and_temporary_files_are_its_own(hostile: Hostile, bubblewrap: str) -> None:
+    async with hostile(isolation={"bubblewrap": bubblewrap}) as it:
+        code = "import os, tempfile; found = [os.path.expanduser('~'), tempfile.gettempdir(), tempfile.mkdtemp()]"
+        home, temporary, made = await it.does(code)
+    assert (home, temporary) == (str(it.home), str(it.home.with_name("tmp")))
+    assert made.startswith(temporary)
+
+
 @pytest.mark.requires("bwrap")
 async def test_inside_no_other_process_can_be_seen(hostile: Hostile) -> None:
     async with hostile() as it:
