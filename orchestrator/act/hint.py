@@ -13,14 +13,14 @@ _NO_WRITE = re.compile(r"read-only file system|EROFS|readonly database", re.IGNO
 _NO_FILE = re.compile(r"no such file|ENOENT|cannot find module|No module named|not there", re.IGNORECASE)
 
 
-def hint(words: str, in_force: InForce | None) -> str:
-    """What to put behind its words; nothing where they have nothing to do with it."""
+def hint(words: str, in_force: InForce | None, *, ended: bool = False) -> str:
+    """What to put behind the words of a tool, or of a server that has ended; nothing where they have no such reason."""
     if in_force is None or not in_force.bubblewrap:
         return ""
     if not in_force.network and _NO_NETWORK.search(words):
         return "; it has no network unless `isolation.network = true`"
     if _NO_WRITE.search(words):
         return "; it writes only its own folder and those that `isolation.write` names"
-    if _NO_FILE.search(words):
+    if ended and _NO_FILE.search(words):
         return "; what lies below /tmp, or beside mdl.toml since it started, it sees if `isolation.read` names it"
     return ""

@@ -185,7 +185,7 @@ class Connection:
         for secret in filter(lambda value: len(value) > 3, self._settings.env.values()):  # noqa: PLR2004  not `1` or `on`
             words = words.replace(secret, "***")
         what = f"{what}; its last words: {words}" if words else what
-        return what + hint(words, self.in_force)
+        return what + hint(words, self.in_force, ended=True)
 
 
 async def _listed(client: Client) -> list[Listed]:

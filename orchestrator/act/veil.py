@@ -53,6 +53,8 @@ def _entries(folder: Path, private: Sequence[str]) -> Iterator[str]:
 def secrets() -> Iterator[str]:
     """Covers over what the person's programs keep secret in their home, by where it really lies."""
     home = os.path.expanduser("~")  # noqa: PTH111  Path.home() raises for a user without one
+    if not os.access(home, os.X_OK):
+        return
     for path in (Path(home, name).resolve() for name in SECRETS):
         if path.is_dir():
             yield from ("--tmpfs", str(path), "--remount-ro", str(path))

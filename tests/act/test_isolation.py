@@ -432,7 +432,9 @@ async def test_a_server_that_misses_its_network_is_told_with_the_word_that_grant
         in_force = it.in_force
     assert hint("getaddrinfo EAI_AGAIN registry", in_force) == "; it has no network unless `isolation.network = true`"
     assert "`isolation.write`" in hint("OSError: [Errno 30] Read-only file system: 'x'", in_force)
-    assert not hint("something else", in_force)
+    assert "`isolation.read`" in hint("python: can't open file 'x.py': No such file or directory", in_force, ended=True)
+    assert not hint("No such file or directory: 'asked-for.txt'", in_force)
+    assert not hint("something else", in_force, ended=True)
 
 
 def marked() -> list[psutil.Process]:
