@@ -309,7 +309,11 @@ async def test_when_mdl_is_killed_its_servers_are_gone(tmp_path: Path, bubblewra
     assert len(marked()) > 1
     mdl.kill()
     await mdl.wait()
-    await until(lambda: not marked())
+    try:
+        await until(lambda: not marked())
+    finally:
+        for left in marked():
+            left.kill()
 
 
 FORKING = """
