@@ -11,11 +11,12 @@ import platform
 import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
 
+from orchestrator.act.veil import secrets, veiled, veils
 from orchestrator.errors import ToolError
 
 _BASE = (
@@ -33,14 +34,6 @@ _RUN_KEPT = ("/run/current-system", "/run/wrappers")
 """Programs, on NixOS."""
 _RESOLVER = ("/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager/resolv.conf")
 
-SECRETS = (
-    ".aws", ".azure", ".bash_history", ".config/gcloud", ".config/gh", ".docker", ".git-credentials", ".gnupg", ".kube",
-    ".local/share/keyrings", ".netrc", ".npmrc", ".password-store", ".pgpass", ".psql_history", ".pypirc", ".ssh",
-    ".zsh_history",
-)  # fmt: skip
-"""What is hidden of the person's home, unless `read` grants it."""
-
-_ENTRIES = 1_000
 _DEAF = ("/bin/sh", "-c", 'trap "" TERM; exec "$@"', "sh")
 """bubblewrap would die of SIGTERM, and kill its server; so only the server hears it (what is ignored is inherited)."""
 
@@ -59,9 +52,7 @@ class Inside(Struct, frozen=True, kw_only=True):
     home: Path
     """Writable."""
     tmp: Path
-    """Stands in for what everybody shares; writable."""
-    folder: Path
-    """The folder of mdl.toml."""
+    """Writable; stands in for what everybody shares, too."""
     cwd: Path
     private: tuple[Path, ...]
     """MDL's own, wherever it lies."""
@@ -105,17 +96,13 @@ def _words(inside: Inside) -> Iterator[str]:
     for path in (*_RUN_KEPT, *(_RESOLVER if inside.network else ())):
         yield from ("--ro-bind-try", path, path)
     yield from _own_programs(inside.cwd)
-    yield from _veils(inside)
-    for path in hidden():
-        if path.is_dir():
-            yield from ("--tmpfs", str(path), "--remount-ro", str(path))
-        else:
-            yield from ("--ro-bind", "/dev/null", str(path))
+    yield from veils(inside.private)
+    yield from secrets()
     for path in inside.read:
         yield from ("--ro-bind", str(path), str(path))
-    for path in (*inside.write, inside.home):
+    for path in (*inside.write, inside.home, inside.tmp):
         yield from ("--bind", str(path), str(path))
-    for path in (*_veiled(inside), _RUN, Path("/dev")):
+    for path in (*veiled(inside.private), _RUN, Path("/dev")):
         yield from ("--remount-ro", str(path))
     yield from ("--chdir", str(inside.cwd))
 
@@ -132,45 +119,6 @@ def _own_programs(cwd: Path) -> Iterator[str]:
     for path in sorted(needed):
         if any(path.is_relative_to(hidden) and path != hidden for hidden in (*_shared(), _RUN)):
             yield from ("--ro-bind", str(path), str(path))
-
-
-def _veiled(inside: Inside) -> list[Path]:
-    """The folders that hold MDL's own, the outer ones first."""
-    return sorted({path.parent for path in inside.private if path.parent.is_dir()})
-
-
-def _veils(inside: Inside) -> Iterator[str]:
-    """Such a folder made anew, of all that lies in it now but MDL's own.
-
-    Not a cover over the files themselves: it would be gone as soon as an editor puts a new file in their place.
-    """
-    for folder in _veiled(inside):
-        if folder == Path("/"):
-            raise ToolError("MDL's own files lie in `/`, where they cannot be hidden; move them to a folder of theirs")
-        names = [path.name for path in inside.private if path.parent == folder]
-        yield from ("--tmpfs", str(folder))
-        yield from _entries(folder, names)
-
-
-def _entries(folder: Path, private: Sequence[str]) -> Iterator[str]:
-    shown = [entry for entry in os.scandir(folder) if not any(name in entry.name for name in private)]
-    if len(shown) > _ENTRIES:
-        raise ToolError(
-            f"`{folder}` holds MDL's own files among {len(shown)} others, too many to hide them there; move them to a"
-            " folder of theirs"
-        )
-    for entry in sorted(shown, key=lambda one: one.name):
-        if entry.is_symlink():
-            yield from ("--symlink", os.readlink(entry.path), entry.path)  # noqa: PTH115  as it stands
-        elif entry.is_dir() or entry.is_file():
-            yield from ("--ro-bind-try", entry.path, entry.path)
-
-
-def hidden() -> list[Path]:
-    """The secrets of the person's home that are there, by where they really lie."""
-    home = os.path.expanduser("~")  # noqa: PTH111  Path.home() raises for a user without one
-    found = (Path(home, name) for name in SECRETS)
-    return [path.resolve() for path in found if path.exists()]
 
 
 async def _tried() -> Usable:

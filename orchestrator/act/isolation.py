@@ -57,15 +57,12 @@ class Isolation:
         """Make its folders, and say how it is started.
 
         Raises:
-            OSError: there is no such command or folder, or its own folder cannot be made.
-            ToolError: what the settings ask for cannot be had here.
+            OSError: there is no such command or folder.
+            ToolError: its own folder cannot be made, or what the settings ask for cannot be had here.
         """
         env = self._environment()
         _look(self._settings.command or "", cwd=self.cwd, path=env["PATH"])
-        for made in (self._own.parents[1], self._own.parent, self._own, self._own / "home", self._own / "tmp"):
-            made.mkdir(mode=0o700, exist_ok=True)
-            if made.is_symlink():  # a server that ran without bubblewrap may have put it there
-                raise ToolError(f"its own folder `{made}` is a link to elsewhere; take it away")
+        self._make()
         found = await self._found()
         limits = self._limits(found)
         asked = [f"{name}={value}" for name, value in limits.items()]
@@ -92,6 +89,15 @@ class Isolation:
                 write=tuple(map(str, inside.write)) if inside else (),
             ),
         )
+
+    def _make(self) -> None:
+        for made in (self._own.parents[1], self._own.parent, self._own, self._own / "home", self._own / "tmp"):
+            try:
+                made.mkdir(mode=0o700, exist_ok=True)
+            except OSError as error:
+                raise ToolError(f"its own folder `{made}` cannot be made: {error.strerror}") from error
+            if made.is_symlink():  # a server that ran without bubblewrap may have put it there
+                raise ToolError(f"its own folder `{made}` is a link to elsewhere; take it away")
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
@@ -121,7 +127,6 @@ class Isolation:
         return Inside(
             home=self._own / "home",
             tmp=self._own / "tmp",
-            folder=self._folder,
             cwd=self.cwd,
             private=self._private,
             read=tuple(self._granted("read", text) for text in self._table.read),
@@ -146,28 +151,6 @@ class Isolation:
         if not path.exists():
             raise ToolError(f"`isolation.read` names `{text}`, which is not there")
         return path
-
-
-_NO_NETWORK = re.compile(
-    r"unreachable|name resolution|EAI_AGAIN|ENETUNREACH|ENOTFOUND|ECONNREFUSED|getaddrinfo|connection refused"
-    r"|ConnectError",
-    re.IGNORECASE,
-)
-_NO_WRITE = re.compile(r"read-only file system|EROFS|readonly database", re.IGNORECASE)
-_NO_FILE = re.compile(r"no such file|ENOENT|cannot find module|No module named|not there", re.IGNORECASE)
-
-
-def hint(words: str, in_force: InForce | None) -> str:
-    """What a server's complaint may have to do with its isolation; for people, behind the complaint."""
-    if in_force is None or not in_force.bubblewrap:
-        return ""
-    if not in_force.network and _NO_NETWORK.search(words):
-        return "; it has no network unless `isolation.network = true`"
-    if _NO_WRITE.search(words):
-        return "; it writes only its own folder and those that `isolation.write` names"
-    if _NO_FILE.search(words):
-        return "; what lies below /tmp, or beside mdl.toml since it started, it sees if `isolation.read` names it"
-    return ""
 
 
 def _expanded(text: str) -> Path:

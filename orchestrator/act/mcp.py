@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from orchestrator.act.catalogue import catalogue
 from orchestrator.act.child import Child
 from orchestrator.act.content import answer, clipped
-from orchestrator.act.isolation import Isolation, hint
+from orchestrator.act.hint import hint
+from orchestrator.act.isolation import Isolation
 from orchestrator.act.server import Changed, Standing
 from orchestrator.act.toolbox import InForce
 from orchestrator.act.tracing import carried, meta
@@ -184,7 +185,7 @@ class Connection:
         for secret in filter(lambda value: len(value) > 3, self._settings.env.values()):  # noqa: PLR2004  not `1` or `on`
             words = words.replace(secret, "***")
         what = f"{what}; its last words: {words}" if words else what
-        return what + hint(words, self.in_force)
+        return what + hint(words, self.in_force, ended=True)
 
 
 async def _listed(client: Client) -> list[Listed]:

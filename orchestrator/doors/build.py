@@ -49,22 +49,23 @@ if TYPE_CHECKING:
     from orchestrator.masking.vault import Vault
 
 
+_BESIDE = ("control.sock", "checkpoint.key", "mask.key", "masks.db")
+"""What MDL keeps in the journal's folder; named here, since importing it from where it is made loads cryptography."""
+
+
 def toolbox(settings: Settings, *, only: Collection[str] | None = None) -> Servers:
     """Every server of the settings (or these), not started. Modules beside `mdl.toml` can be imported from then on."""
     if str(settings.folder) not in sys.path:
         sys.path.append(str(settings.folder))  # last, so that nothing beside mdl.toml hides a package
     chosen = {name: one for name, one in settings.servers.items() if only is None or name in only}
     jitter = Random(0)  # noqa: S311  no secret
-    return Servers(chosen, folder=settings.folder, random=jitter, private=_private(settings))
+    return Servers(chosen, folder=settings.folder, random=jitter, private=private(settings))
 
 
-def _private(settings: Settings) -> tuple[Path, ...]:
+def private(settings: Settings) -> tuple[Path, ...]:
     """MDL's own files, which no isolated server sees; nor what has their names in its own, such as `NAME-wal`."""
-    from orchestrator.journal.remote import SOCKET
-    from orchestrator.journal.signing_key import NAME
-
     journal = settings.path(settings.journal.path)
-    beside = (journal, *(journal.with_name(name) for name in (SOCKET, NAME)))
+    beside = (journal, *map(journal.with_name, _BESIDE))
     return (settings.folder / settings.file, *beside, settings.path(settings.meaning.path))
 
 

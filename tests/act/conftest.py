@@ -37,13 +37,15 @@ def chance() -> Random:
 
 
 @pytest.fixture(scope="session")
-def running() -> Callable[..., AbstractAsyncContextManager[Servers]]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractAsyncContextManager[Servers]]:
     """A toolbox of these servers: `running({"shop": settings}, patience=2)`."""
+
+    somewhere = tmp_path_factory.mktemp("running")
 
     def make(
         settings: dict[str, ServerSettings],
         *,
-        folder: Path = HERE,
+        folder: Path = somewhere,
         private: tuple[Path, ...] = (),
         patience: float = 15,
         max_result: int = 256_000,

@@ -15,7 +15,8 @@ import pytest
 
 from orchestrator.act import launch
 from orchestrator.act.bubblewrap import Inside, wrapped
-from orchestrator.act.isolation import KEPT, hint
+from orchestrator.act.hint import hint
+from orchestrator.act.isolation import KEPT
 from orchestrator.act.servers import Servers
 from orchestrator.act.toolbox import InForce
 from orchestrator.isolation_table import IsolationTable
@@ -24,6 +25,7 @@ from orchestrator.types import Grant, Json
 
 HERE = Path(__file__).parent
 SECRET = "no-real-secret-" * 2
+PLANTED = f"planted-by-a-server-{os.getpid()}"
 MARK = f"60.{os.getpid()}"
 """An argument of processes that a test starts: seconds to sleep, and a mark."""
 PATTERN = Path("/proc/sys/kernel/core_pattern")
@@ -119,6 +121,15 @@ async def test_a_server_has_its_own_env_and_none_of_the_secrets_around_it(hostil
         assert "for it" not in str(it.in_force)
 
 
+@pytest.mark.parametrize("bubblewrap", [INSIDE, "off"])
+async def test_home_and_temporary_files_are_its_own(hostile: Hostile, bubblewrap: str) -> None:
+    async with hostile(isolation={"bubblewrap": bubblewrap}) as it:
+        code = "import os, tempfile; found = [os.path.expanduser('~'), tempfile.gettempdir(), tempfile.mkdtemp()]"
+        home, temporary, made = await it.does(code)
+    assert (home, temporary) == (str(it.home), str(it.home.with_name("tmp")))
+    assert made.startswith(temporary)
+
+
 @pytest.mark.requires("bwrap")
 async def test_inside_no_other_process_can_be_seen(hostile: Hostile) -> None:
     async with hostile() as it:
@@ -161,6 +172,17 @@ async def test_inside_a_journal_that_lies_elsewhere_cannot_be_read(hostile: Host
 
 
 @pytest.mark.requires("bwrap")
+async def test_inside_settings_behind_a_link_cannot_be_read_where_they_really_lie(
+    hostile: Hostile, folder: Path
+) -> None:
+    (folder / "..data").mkdir()  # as a Kubernetes volume has it
+    (folder / "mdl.toml").rename(folder / "..data" / "real")
+    (folder / "mdl.toml").symlink_to("..data/real")
+    async with hostile() as it:
+        assert await it.does(reading(folder)) == ["notes.txt"]
+
+
+@pytest.mark.requires("bwrap")
 async def test_read_shows_what_is_hidden(hostile: Hostile, folder: Path) -> None:
     outside = folder.parent / "outside"
     outside.mkdir()
@@ -185,15 +207,18 @@ from pathlib import Path
 found = []
 for place in {[str(one) for one in [*places, *shared, folder / "data", Path()]]!r}:
     try:
-        Path(place, 'planted-by-a-server').write_text('x')
+        Path(place, {PLANTED!r}).write_text('x')
         found.append(place)
     except OSError: pass
 """
     async with hostile(isolation={"write": ["data"]}) as it:
         written = await it.does(code)
-        assert written == [*map(str, shared), str(folder / "data")], "the three are its own, as the next line says"
-        assert not any((one / "planted-by-a-server").exists() for one in [*places, *shared])
-        assert (folder / "data" / "planted-by-a-server").read_text(encoding="utf-8") == "x"
+        planted = [one / PLANTED for one in [*places, *shared] if (one / PLANTED).exists()]
+        for one in planted:
+            one.unlink()
+        assert not planted
+        assert (folder / "data" / PLANTED).read_text(encoding="utf-8") == "x"
+        assert written == [*map(str, shared), str(folder / "data")]  # the three are its own, as was just seen
         assert (it.home / "ledger").exists()
         assert "OSError" in str(await it.does(f"import os; os.rename({str(it.home)!r}, {f'{it.home}-away'!r})"))
 
@@ -246,11 +271,11 @@ async def test_memory_and_files_end_at_their_limits(hostile: Hostile, bubblewrap
 
 
 @pytest.mark.requires("bwrap")
-async def test_inside_sigterm_reaches_the_server_before_it_is_killed_with_all_it_started(hostile: Hostile) -> None:
+async def test_inside_a_server_may_tidy_up_before_it_is_killed_with_all_it_started(hostile: Hostile) -> None:
     async with hostile("deaf") as it:
         await it.does(f"import subprocess; subprocess.Popen(['sleep', '{MARK}'], start_new_session=True)")
         assert len(marked()) == 1
-    assert (it.home / "ledger").read_text(encoding="utf-8").endswith("term\n")
+    assert (it.home / "ledger").read_text(encoding="utf-8").endswith("tidied up\n")
     await until(lambda: not marked())
 
 
@@ -284,7 +309,11 @@ async def test_when_mdl_is_killed_its_servers_are_gone(tmp_path: Path, bubblewra
     assert len(marked()) > 1
     mdl.kill()
     await mdl.wait()
-    await until(lambda: not marked())
+    try:
+        await until(lambda: not marked())
+    finally:
+        for left in marked():
+            left.kill()
 
 
 FORKING = """
@@ -307,7 +336,7 @@ async def test_inside_a_fork_bomb_ends_at_its_limit(monkeypatch: pytest.MonkeyPa
     with TemporaryDirectory() as place:
         os.chmod(place, 0o777)  # noqa: PTH101, S103  for that user
         folder, python = Path(place), "/usr/bin/python3"
-        inside = Inside(home=folder, tmp=folder, folder=folder, cwd=Path("/"), private=(), network=False)
+        inside = Inside(home=folder, tmp=folder, cwd=Path("/"), private=(), network=False)
         launched = [python, "-I", "-S", launch.__file__, "processes=20", "--", python, "-c", FORKING]
         command = [*wrapped(inside, program="bwrap"), *launched]
         if os.geteuid() == 0:
@@ -407,7 +436,9 @@ async def test_a_server_that_misses_its_network_is_told_with_the_word_that_grant
         in_force = it.in_force
     assert hint("getaddrinfo EAI_AGAIN registry", in_force) == "; it has no network unless `isolation.network = true`"
     assert "`isolation.write`" in hint("OSError: [Errno 30] Read-only file system: 'x'", in_force)
-    assert not hint("something else", in_force)
+    assert "`isolation.read`" in hint("python: can't open file 'x.py': No such file or directory", in_force, ended=True)
+    assert not hint("No such file or directory: 'asked-for.txt'", in_force)
+    assert not hint("something else", in_force, ended=True)
 
 
 def marked() -> list[psutil.Process]:

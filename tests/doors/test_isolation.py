@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.act.toolbox import InForce
+from orchestrator.doors.build import private
 from orchestrator.doors.isolation_views import in_words
-from tests.doors.places import NOTIFY, Place
+from orchestrator.settings import load
+from tests.doors.places import GREET, NOTIFY, Place
 
 SERVER = Path(__file__).parents[1] / "act" / "servers" / "hostile.py"
 COMMAND = f"""
@@ -36,6 +38,17 @@ def test_the_doctor_says_of_every_server_what_is_in_force(place: Place) -> None:
     assert "TOKEN" in inside["text"]
     assert "shown-by-name-only" not in str(found)
     assert bare["text"].startswith("no bubblewrap: `isolation.bubblewrap` is off; it has the network, and reads and")
+
+
+def test_all_that_mdl_keeps_beside_its_journal_is_hidden(tmp_path: Path) -> None:
+    journal = '[journal]\npath = "kept/journal.db"\n[journal.checkpoint]\nfile = "heads.jsonl"\n'
+    place = Place(tmp_path / "place", NOTIFY + GREET + journal + '[masking]\ndetect = ["email"]\n')
+    names = {path.name for path in private(load(place.file))}
+    with place.running():
+        place.mdl("emit", "hello", "--data", '{"name": "ada@example.com"}')
+        kept = {path.name for path in (place.folder / "kept").iterdir()}
+    assert {"journal.db", "control.sock", "checkpoint.key", "mask.key", "masks.db"} <= kept
+    assert not [name for name in kept if not any(own in name for own in names)]
 
 
 def test_what_is_not_limited_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def main() -> None:
     """Serve; with `deaf`, it goes on when its input ends, and when it is asked to end."""
 
     def term(*_: object) -> None:
-        note("term")
+        time.sleep(0.2)  # tidying up
+        note("tidied up")
         if "deaf" not in sys.argv:
             sys.exit()
 
