@@ -1,15 +1,13 @@
 """The key that signs checkpoints: a PEM file (0600) beside the journal, made on first use, or one that is handed in."""
 
 import base64
-import os
-from contextlib import suppress
 from pathlib import Path
-from tempfile import mkstemp
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from orchestrator.errors import CheckpointError
+from orchestrator.secret_file import make
 
 NAME = "checkpoint.key"
 """Name of the key's file, in the journal's folder."""
@@ -26,7 +24,8 @@ def signing_key(journal: Path, given: str | None = None) -> Ed25519PrivateKey:
     file = journal.with_name(NAME)
     try:
         if not file.exists():
-            _make(file)
+            new = Ed25519PrivateKey.generate()
+            make(file, new.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return _read(file.read_text(encoding="ascii"), f"`{file}`")
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"the key in `{file}` cannot be used: {error}; see who owns the folder") from error
@@ -42,17 +41,3 @@ def _read(text: str, place: str) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise CheckpointError(f"{place} is no Ed25519 key; `openssl genpkey -algorithm ed25519` makes one")
     return key
-
-
-def _make(file: Path) -> None:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = mkstemp(dir=file.parent, prefix=f"{NAME}-")  # 0600
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-            out.flush()
-            os.fsync(out.fileno())
-        with suppress(FileExistsError):  # another process was faster; its key is the one
-            os.link(name, file)
-    finally:
-        Path(name).unlink()
