@@ -7,7 +7,7 @@ kept in the journal, so there it is refused.
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, cast
 
@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StrictBool, V
 from orchestrator.clock import seconds
 from orchestrator.errors import GoalError, SettingsError
 from orchestrator.isolation_table import IsolationTable
-from orchestrator.limits import Rules
+from orchestrator.limits import Breaker, Rules
 from orchestrator.masking_table import MaskingTable
-from orchestrator.policy_table import OwnerTable, PolicyTable, owner_tables, policy_table
+from orchestrator.policy_table import OwnerTable, PolicyTable, breaker_table, owner_tables, policy_table
 from orchestrator.sizes import Size, size
 from orchestrator.types import Goal, Json, SinkKind
 from orchestrator.written import SECRET, VARIABLE, goal
@@ -47,7 +47,15 @@ def _keep(value: Any) -> Keep:
         raise ValueError("give a time such as `30d`, or a size such as `2GB`") from error
 
 
+def _breaker(value: Any) -> Breaker:
+    try:
+        return breaker_table(value)
+    except SettingsError as error:
+        raise ValueError(str(error)) from error
+
+
 Duration = Annotated[float, PlainValidator(_duration, json_schema_input_type=str)]
+BreakerTable = Annotated[Breaker, PlainValidator(_breaker)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
 
@@ -201,6 +209,8 @@ class ToolSettings(_Table):
     """Arguments in which Act turns masks back into their values; in all others the tool is given the masks."""
     dry_run: StrictBool = False
     """Whether it is only to be watched: it is never called with a grant."""
+    breaker: BreakerTable | None = None
+    """When it is left alone for a while, since it fails."""
     reconcile: str | None = Field(default=None, pattern=r"^[^\s.]+\.\S+$")
     """The read-only tool, `server.tool`, that knows what became of a call without an answer.
 
@@ -224,6 +234,8 @@ class ServerSettings(_Table):
     """Handed to a module's `configure(config)`; with `command`, as JSON in the variable MDL_SERVER_CONFIG."""
     trust: StrictBool | None = None
     timeout: Duration = 20.0
+    breaker: BreakerTable | None = None
+    """When all of its tools are left alone for a while, since together they fail."""
     tools: dict[str, ToolSettings] = {}
     isolation: IsolationTable = IsolationTable()
 
@@ -304,7 +316,13 @@ class Settings(_Table):
         """What holds for every goal."""
         servers = self.servers.items()
         dry = [f"{name}.{tool}" for name, server in servers for tool, said in server.tools.items() if said.dry_run]
-        return self.policy.rules(self.owners, dry=tuple(sorted(dry)))
+        return self.policy.rules(self.owners, dry=tuple(sorted(dry)), breakers=dict(self._breakers()))
+
+    def _breakers(self) -> Iterator[tuple[str, Breaker]]:
+        for name, server in self.servers.items():
+            if server.breaker:
+                yield name, server.breaker
+            yield from ((f"{name}.{tool}", said.breaker) for tool, said in server.tools.items() if said.breaker)
 
     def path(self, text: str) -> Path:
         """A path as written in the file, from the file's folder."""

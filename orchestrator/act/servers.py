@@ -119,6 +119,7 @@ class Servers:
             error=None if last.error is None else str(last.error),
             seconds=perf_counter() - began,
             attempts=attempts,
+            misfit=isinstance(last.error, Misfit),
         )
 
     async def read(self, call: Call) -> Json:

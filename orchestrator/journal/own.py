@@ -78,6 +78,12 @@ class ActionData(Struct, frozen=True, omit_defaults=True, kw_only=True):
     last: bool = False
     reconciled: str | None = None
     on_unknown: OnUnknown | None = None
+    misfit: bool = False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether what stands behind it in the plan is done, as of an Outcome."""
+        return self.status == "succeeded" or (self.status == "unknown" and self.on_unknown == "drop")
 
 
 class VerdictData(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -238,6 +244,7 @@ def outcome_event(outcome: Outcome, *, cause: Event, position: int, at: float, l
         last=last,
         reconciled=outcome.reconciled,
         on_unknown=outcome.on_unknown,
+        misfit=outcome.misfit,
     )
     return _caused(f"{ACTION}{outcome.status}", action, cause, data, at=at)
 

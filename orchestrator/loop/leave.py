@@ -1,4 +1,4 @@
-"""The last leave before a call: that nobody has stopped it meanwhile, and that another call of it is still paid for.
+"""The last leave before a call: nobody has stopped it meanwhile, no breaker opened, and another call is still paid for.
 
 What is stopped is heard here as soon as it is durable, ahead of all the events that wait for their turn: a plan under
 way begins no further call. The turn's own verdict stays as it was; the refusal is the action's outcome.
@@ -19,6 +19,7 @@ from orchestrator.journal.journal import Journal
 from orchestrator.journal.spending import known, spend_again
 from orchestrator.journal.state import ALL, State, goal_id
 from orchestrator.judging import Judging
+from orchestrator.loop.circuits import Circuits
 from orchestrator.situations import Asking
 from orchestrator.types import Action, Decision, Event, Grant, Refusal
 
@@ -26,11 +27,16 @@ _log = logging.getLogger("mdl.loop")
 
 
 class Leave:
-    """Asks for one loop, by the policies it judges with. `follow` has to run for stops to be heard early."""
+    """Asks for one loop, by the policies it judges with. `follow` has to run for stops to be heard early.
+
+    Attributes:
+        circuits: those of breakers; they are told what became of each action.
+    """
 
     def __init__(self, journal: Journal, state: State, judging: Judging, *, clock: Clock) -> None:
         """Begin with what the journal says is stopped."""
         self._journal, self._state, self._judging, self._clock = journal, state, judging, clock
+        self.circuits = Circuits(state, judging, clock=clock)
         self._after, self._stopped = state.position, {name: one.by for name, one in state.stopped.items()}
 
     async def follow(self) -> None:
@@ -51,13 +57,17 @@ class Leave:
         what = next((name for name in (goal_id(action.goal), ALL) if name in self._stopped), None)
         return None if what is None else halted(action, what, self._stopped[what])
 
+    def refusal(self, action: Action) -> Refusal | None:
+        """The refusal of a granted action that may not be called any more."""
+        return self.halted(action) or self.circuits.refusal(action)
+
     async def again(self, grant: Grant, event: Event) -> bool:
         """Whether a granted action may be called once more. It counts in its budgets before it is.
 
         `event` is what it is for.
         """
         action = grant.action
-        if self.halted(action):
+        if self.refusal(action):
             return False
         version = self._state.goals.get(goal_id(action.goal))
         if version is None or not (version.goal.budget or self._state.rules.budgets):

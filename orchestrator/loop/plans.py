@@ -36,8 +36,8 @@ class Plans:
         self._doubt, self._leave = doubt, leave
 
     def halted(self, action: Action) -> bool:
-        """Whether somebody has stopped an action's goal."""
-        return self._leave.halted(action) is not None
+        """Whether an action that was granted may not be called any more."""
+        return self._leave.refusal(action) is not None
 
     async def carry_out(
         self, plan: Sequence[Grant | Refusal], *, event: Event, position: int, first: Outcome | None = None
@@ -51,7 +51,7 @@ class Plans:
             if isinstance(verdict, Refusal):
                 await self._refuse(verdict, event=event, position=position)
                 return
-            if first is None and (halted := self._leave.halted(verdict.action)):
+            if first is None and (halted := self._leave.refusal(verdict.action)):
                 await self._refuse(halted, event=event, position=position)
                 return
             began, again = perf_counter(), partial(self._leave.again, verdict, event)
@@ -69,7 +69,9 @@ class Plans:
         drafts = [outcome_draft(made, cause=position)]
         if following and outcome.goes_on:
             drafts.append(intent_draft(following, key=event.key, cause=position))
-        await self.record(drafts)
+        (stored, *_) = await self.record(drafts)
+        if stored is not None:
+            self._leave.circuits.hear(made.data, at=made.time.timestamp(), position=stored.position)
 
     async def record(self, drafts: Sequence[Draft]) -> list[Record | None]:
         """Append, waiting for as long as the journal is full or locked: what happened may not be lost.
