@@ -211,6 +211,8 @@ class ToolSettings(_Table):
     """Whether it is only to be watched: it is never called with a grant."""
     breaker: BreakerTable | None = None
     """When it is left alone for a while, since it fails."""
+    at_once: int | None = Field(default=None, gt=0)
+    """How many of its calls run at the same time; the others wait."""
     reconcile: str | None = Field(default=None, pattern=r"^[^\s.]+\.\S+$")
     """The read-only tool, `server.tool`, that knows what became of a call without an answer.
 
@@ -236,6 +238,8 @@ class ServerSettings(_Table):
     timeout: Duration = 20.0
     breaker: BreakerTable | None = None
     """When all of its tools are left alone for a while, since together they fail."""
+    at_once: int | None = Field(default=None, gt=0)
+    """How many calls of all its tools run at the same time; the others wait. Left out: as many actions as lanes."""
     tools: dict[str, ToolSettings] = {}
     isolation: IsolationTable = IsolationTable()
 

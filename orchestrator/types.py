@@ -399,7 +399,8 @@ class Outcome(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What became of one Action. `seconds` is the time Act took, over `attempts` calls.
 
     reconciled: the tool that said, after the call, that it is done. on_unknown: what its goal wants of an unknown end.
-    misfit: it failed for its arguments, which says nothing of the tool.
+    misfit: it failed for its arguments, which says nothing of the tool. waited: seconds before it was called, since too
+    many calls of its tool or server ran.
     """
 
     action: Action
@@ -411,6 +412,7 @@ class Outcome(Struct, frozen=True, omit_defaults=True, kw_only=True):
     reconciled: str | None = None
     on_unknown: OnUnknown | None = None
     misfit: bool = False
+    waited: float = 0.0
 
     @property
     def goes_on(self) -> bool:

@@ -16,6 +16,7 @@ from orchestrator.act.arguments import Misfit, misfit
 from orchestrator.act.bubblewrap import Bubblewrap
 from orchestrator.act.isolation import Isolation
 from orchestrator.act.limits import Limits
+from orchestrator.act.places import Places
 from orchestrator.act.results import decode, encode, summary
 from orchestrator.act.retry import Attempt, again
 from orchestrator.act.server import Server, Standing
@@ -37,6 +38,7 @@ class Servers:
         private: tuple[Path, ...] = (),
         patience: float = 30.0,
         max_result: int = 256_000,
+        at_once: int = 64,
     ) -> None:
         """Know the servers; none is started before this is entered.
 
@@ -47,7 +49,9 @@ class Servers:
             private: MDL's own files and folders, besides `.mdl`: no isolated server sees them.
             patience: seconds a server may take to answer its handshake.
             max_result: bytes of JSON a result may have; a larger one is cut to a summary.
+            at_once: how many actions of one server are called at the same time where the settings do not say so.
         """
+        self.places = Places(_said_at_once(settings), most=at_once)
         self._settings, self._folder, self._random = dict(settings), folder, random
         self._private, self._patience, self._max_result = private, patience, max_result
         self._servers: dict[str, Server] = {}
@@ -130,15 +134,32 @@ class Servers:
             ToolError: the tool is not harmless, it failed, or its result is too large to judge by.
         """
         server, own = self._addressed(call.tool)
+        deadline = self._deadline(server)
         if server.standing.state == "starting":
-            await self._started(server, self._deadline(server))
+            await self._started(server, deadline)
         tool = _tool(server, own)
         if not tool.harmless:
             raise ToolError(_unread(tool))
-        last, _ = await self._attempts(call.tool, call.args, None)
+        if not self.places.limited(call.tool):
+            last, _ = await self._attempts(call.tool, call.args, None)
+        else:
+            last = await self._read_in_line(call, server, deadline)
         if last.error is not None:
             raise last.error
         return last.result
+
+    async def _read_in_line(self, call: Call, server: Server, deadline: float) -> Attempt:
+        """Somebody waits for what is read: so the time in which it waits for its place counts."""
+        called = False
+        try:
+            async with asyncio.timeout_at(deadline), self.places.reading(call.tool):
+                called = True
+                return (await self._attempts(call.tool, call.args, None))[0]
+        except TimeoutError:
+            what = "end" if called else "begin, since no more calls may run at the same time,"
+            return Attempt(
+                status="failed", error=ToolError(f"`{call.tool}` did not {what} within {server.timeout:g} s")
+            )
 
     async def _attempts(
         self, name: str, arguments: dict[str, Json], grant: Grant | None, *, leave: Again | None = None
@@ -261,6 +282,15 @@ class Servers:
                 )
             servers[name] = InProcess(name, one, loaded[name], changed=self._changed)
         return servers
+
+
+def _said_at_once(settings: Mapping[str, ServerSettings]) -> dict[str, int]:
+    said: dict[str, int] = {}
+    for name, one in settings.items():
+        if one.at_once is not None:
+            said[name] = one.at_once
+        said |= {f"{name}.{tool}": own.at_once for tool, own in one.tools.items() if own.at_once is not None}
+    return said
 
 
 def _tool(server: Server, own: str) -> Tool:

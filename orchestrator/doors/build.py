@@ -59,7 +59,7 @@ def toolbox(settings: Settings, *, only: Collection[str] | None = None) -> Serve
         sys.path.append(str(settings.folder))  # last, so that nothing beside mdl.toml hides a package
     chosen = {name: one for name, one in settings.servers.items() if only is None or name in only}
     jitter = Random(0)  # noqa: S311  no secret
-    return Servers(chosen, folder=settings.folder, random=jitter, private=private(settings))
+    return Servers(chosen, folder=settings.folder, random=jitter, private=private(settings), at_once=settings.loop.lanes)
 
 
 def private(settings: Settings) -> tuple[Path, ...]:

@@ -16,7 +16,9 @@ from orchestrator.guard.approval import EXPIRY
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft, intent_draft, outcome_draft
 from orchestrator.journal.journal import Journal
+from orchestrator.loop.admission import Admission
 from orchestrator.loop.doubt import Doubt
+from orchestrator.loop.lanes import Lanes
 from orchestrator.loop.leave import Leave
 from orchestrator.telemetry import Timings
 from orchestrator.types import Action, Draft, Event, Grant, Outcome, Record, Refusal
@@ -29,11 +31,19 @@ class Plans:
     """Carries out plans against one toolbox, into one journal."""
 
     def __init__(
-        self, journal: Journal, toolbox: Toolbox, *, doubt: Doubt, leave: Leave, clock: Clock, timings: Timings
+        self,
+        journal: Journal,
+        toolbox: Toolbox,
+        *,
+        doubt: Doubt,
+        leave: Leave,
+        lanes: Lanes,
+        clock: Clock,
+        timings: Timings,
     ) -> None:
         """Share the loop's timings."""
-        self._journal, self._toolbox, self._clock, self._timings = journal, toolbox, clock, timings
-        self._doubt, self._leave = doubt, leave
+        self._journal, self._clock, self._timings, self._doubt, self._leave = journal, clock, timings, doubt, leave
+        self._admission = Admission(toolbox, leave=leave, lanes=lanes, clock=clock, append=self.record)
 
     def halted(self, action: Action) -> bool:
         """Whether an action that was granted may not be called any more."""
@@ -51,14 +61,14 @@ class Plans:
             if isinstance(verdict, Refusal):
                 await self._refuse(verdict, event=event, position=position)
                 return
-            if first is None and (halted := self._leave.refusal(verdict.action)):
-                await self._refuse(halted, event=event, position=position)
+            began = perf_counter()
+            outcome, first = first or await self._admission.call(verdict, event=event, position=position), None
+            if isinstance(outcome, Refusal):
+                await self._refuse(outcome, event=event, position=position)
                 return
-            began, again = perf_counter(), partial(self._leave.again, verdict, event)
-            outcome, first = first or await self._toolbox.act(verdict, again=again), None
             if outcome.status == "unknown":
-                outcome = await self._doubt.settle(verdict, outcome, leave=again)
-            self._timings.add("act", perf_counter() - began)
+                outcome = await self._doubt.settle(verdict, outcome, leave=partial(self._leave.again, verdict, event))
+            self._timings.add("act", perf_counter() - began - outcome.waited)
             await self.conclude(outcome, event=event, position=position, following=following)
             if not outcome.goes_on:
                 return
