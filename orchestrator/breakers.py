@@ -45,7 +45,7 @@ def health(name: str, circuit: Circuit, breaker: Breaker, *, now: float) -> Heal
     """How a circuit stands at a time (epoch seconds)."""
     if circuit.until is None:
         recent = sum(1 for at in circuit.failures if at > now - seconds(breaker.within))
-        return Health(circuit=name, breaker=breaker, failures=recent)
+        return Health(circuit=name, breaker=breaker, state="closed", failures=recent)
     # Where more than a whole rest is left, the clock was set back or the rest made shorter: it does not wait for that.
     rests = now < circuit.until <= now + seconds(breaker.rest)
     return Health(

@@ -54,8 +54,8 @@ class Health(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     circuit: str
     breaker: Breaker
-    state: Literal["closed", "open", "half-open"] = "closed"
-    failures: int = 0
+    state: Literal["closed", "open", "half-open"]
+    failures: int
     until: float | None = None
     trial: str | None = None
 

@@ -316,6 +316,12 @@ class Settings(_Table):
         return {name: frozenset(said.unmask) for name, said in tools if said.unmask}
 
     @property
+    def at_once(self) -> dict[str, int]:
+        """How many calls run at the same time, by tool (`server.tool`) and server, where that is said."""
+        tools = [(f"{server}.{name}", said) for server, one in self.servers.items() for name, said in one.tools.items()]
+        return {name: said.at_once for name, said in (*self.servers.items(), *tools) if said.at_once is not None}
+
+    @property
     def rules(self) -> Rules:
         """What holds for every goal."""
         servers = self.servers.items()

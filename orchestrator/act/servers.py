@@ -38,7 +38,7 @@ class Servers:
         private: tuple[Path, ...] = (),
         patience: float = 30.0,
         max_result: int = 256_000,
-        at_once: int = 64,
+        places: Places | None = None,
     ) -> None:
         """Know the servers; none is started before this is entered.
 
@@ -49,9 +49,9 @@ class Servers:
             private: MDL's own files and folders, besides `.mdl`: no isolated server sees them.
             patience: seconds a server may take to answer its handshake.
             max_result: bytes of JSON a result may have; a larger one is cut to a summary.
-            at_once: how many actions of one server are called at the same time where the settings do not say so.
+            places: how many calls run at the same time.
         """
-        self.places = Places(_said_at_once(settings), most=at_once)
+        self.places = places or Places()
         self._settings, self._folder, self._random = dict(settings), folder, random
         self._private, self._patience, self._max_result = private, patience, max_result
         self._servers: dict[str, Server] = {}
@@ -282,15 +282,6 @@ class Servers:
                 )
             servers[name] = InProcess(name, one, loaded[name], changed=self._changed)
         return servers
-
-
-def _said_at_once(settings: Mapping[str, ServerSettings]) -> dict[str, int]:
-    said: dict[str, int] = {}
-    for name, one in settings.items():
-        if one.at_once is not None:
-            said[name] = one.at_once
-        said |= {f"{name}.{tool}": own.at_once for tool, own in one.tools.items() if own.at_once is not None}
-    return said
 
 
 def _tool(server: Server, own: str) -> Tool:

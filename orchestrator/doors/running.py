@@ -123,6 +123,7 @@ class Running:
             "parked_full": self.loop.parking.waits,
             "aside": [{"position": at, "reason": reason} for at, reason in self.loop.parking.aside.items()],
             "sources": found.sources,
+            "busy": msgspec.to_builtins(found.busy),
             "servers": [msgspec.to_builtins(one) for one in self.toolbox.servers()],
             "errors": {goal: f"{count} times: {text}" for (goal, text), count in self.stages.orienting.errors.items()},
             "checkpoint": self._checkpoint(),
@@ -134,7 +135,13 @@ class Running:
         """What it does now, in numbers."""
         seconds = monotonic() - self._started
         return figures(
-            self.control, self.loop, self.journal, now=self._clock.now(), seconds=seconds, sources=self.troubles
+            self.control,
+            self.loop,
+            self.journal,
+            now=self._clock.now(),
+            seconds=seconds,
+            sources=self.troubles,
+            busy=self.toolbox.places.busy(),
         )
 
     async def numbers(self) -> Json:

@@ -150,6 +150,7 @@ def test_metrics_are_named_after_what_they_are(place: Place) -> None:
     assert {name for name, kind in kinds.items() if kind == "counter"} == {
         "mdl_events", "mdl_turns", "mdl_actions", "mdl_refusals", "mdl_decisions", "mdl_goal_fired",
         "mdl_goal_near_misses", "mdl_goal_held", "mdl_goal_missed", "mdl_tool_calls", "mdl_tool_failures",
+        "mdl_breaker_opened",
     }  # fmt: skip
     counted = [one.name for name, kind in kinds.items() if kind == "counter" for one in told[name].samples]
     assert all(name.endswith("_total") for name in counted)
