@@ -112,12 +112,12 @@ class Lanes:
 
     @property
     def _spare(self) -> int:
-        """How many more tasks there may be; below 0 where some have stood in for what is not aside any more."""
-        return self._width - (len(self._running) - self._aside)
+        """How many more works may run; below 0 where some have stood in for what is not aside any more."""
+        return self._width - (len(self._running) - len(self._resting) - self._aside)
 
     def _widen(self) -> None:
         """Have somebody go to a key that is ready: who rests, or one more; or look again when a call takes long."""
-        if self._resting:
+        if self._spare > 0 and self._resting:
             self._resting.pop().set_result(None)
         elif self._spare > 0:
             task = self._tasks.create_task(self._run(), name="lane")
@@ -150,7 +150,7 @@ class Lanes:
                     self._ready.append(key)
                 else:
                     del self._lanes[key]
-            if self._spare < 0 and task is not None:
+            if len(self._running) - self._aside > self._width and task is not None:
                 self._running.discard(task)  # at once, or all who stood in would go
                 return
             rest = loop.create_future()

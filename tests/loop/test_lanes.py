@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from hypothesis import given, strategies as st
 
 from orchestrator.loop.lanes import Lanes, Work
@@ -190,5 +191,31 @@ async def test_works_that_are_aside_leave_room_for_as_many_others() -> None:
         lanes.put("another", gate.wait)  # pyright: ignore[reportArgumentType]  a work whose end says nothing
         assert lanes.full
         gate.set()
+        async with asyncio.timeout(5):
+            await lanes.idle()
+
+
+async def test_a_call_of_what_came_back_lends_its_lane_though_others_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.loop.lanes.LONG", 0.001)
+    place, end, done = asyncio.Event(), asyncio.Event(), list[str]()
+    async with asyncio.TaskGroup() as tasks:
+        lanes = Lanes(tasks, width=1)
+
+        async def waits_then_calls() -> None:
+            with lanes.aside():
+                await place.wait()
+            with lanes.calling():
+                await end.wait()
+
+        lanes.put("slow", waits_then_calls)
+        lanes.put("first", noting(done, "first"))  # who runs this rests afterwards
+        await asyncio.sleep(0.01)
+        place.set()
+        await asyncio.sleep(0)
+        lanes.put("second", noting(done, "second"))
+        async with asyncio.timeout(5):
+            while done != ["first", "second"]:  # noqa: ASYNC110  there is no event for it
+                await asyncio.sleep(0.001)
+        end.set()
         async with asyncio.timeout(5):
             await lanes.idle()
