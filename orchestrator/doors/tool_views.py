@@ -117,7 +117,8 @@ def listing(
             )
         )
     found = [
-        ListedServer(one.name, one.state, one.tools, one.reason, stands(one.name), **calls(one.name)) for one in servers
+        ListedServer(one.name, one.state, one.tools, one.reason, one.in_force, stands(one.name), **calls(one.name))
+        for one in servers
     ]
     return Listing(listed, found)
 
