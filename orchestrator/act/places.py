@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
+_KEPT = 10_000
+
 
 class Busy(Struct, frozen=True):
     """A tool's or server's calls: how many run, how many wait, and the most that run at the same time."""
@@ -123,6 +125,9 @@ class Places:
 
     def _find(self, tool: str) -> tuple[_Bulkhead, ...]:
         if tool not in self._of_tools:
+            if len(self._of_tools) >= _KEPT:  # a planner may invent tools without end
+                self._of_tools.clear()
+                self._unsaid = {name: one for name, one in self._unsaid.items() if one.running or one.line}
             server = tool.partition(".")[0]
             its = self._said.get(server) or self._unsaid.setdefault(server, _Bulkhead(self._most))
             own = self._said.get(tool)

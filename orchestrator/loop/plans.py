@@ -43,6 +43,7 @@ class Plans:
     ) -> None:
         """Share the loop's timings."""
         self._journal, self._clock, self._timings, self._doubt, self._leave = journal, clock, timings, doubt, leave
+        self._lanes = lanes
         self._admission = Admission(toolbox, leave=leave, lanes=lanes, clock=clock, append=self.record)
 
     def halted(self, action: Action) -> bool:
@@ -67,7 +68,9 @@ class Plans:
                 await self._refuse(outcome, event=event, position=position)
                 return
             if outcome.status == "unknown":
-                outcome = await self._doubt.settle(verdict, outcome, leave=partial(self._leave.again, verdict, event))
+                with self._lanes.calling():
+                    again = partial(self._leave.again, verdict, event)
+                    outcome = await self._doubt.settle(verdict, outcome, leave=again)
             self._timings.add("act", perf_counter() - began - outcome.waited)
             await self.conclude(outcome, event=event, position=position, following=following)
             if not outcome.goes_on:

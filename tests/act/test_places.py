@@ -109,3 +109,16 @@ async def test_closed_places_are_given_to_nobody_who_waits() -> None:
     await asyncio.sleep(0)
     assert not waits.done()
     waits.cancel()
+
+
+async def test_tools_that_nobody_has_fill_no_memory_and_take_no_place_from_who_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("orchestrator.act.places._KEPT", 10)
+    places = Places(most=1)
+    assert places.take("busy.a")
+    for number in range(100):
+        assert places.take(f"invented{number}.a")
+        places.give(f"invented{number}.a")
+    assert not places.take("busy.b")
+    assert len(places._of_tools) <= 11  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  what is kept

@@ -78,6 +78,7 @@ def metrics(place: Place, name: str) -> dict[Sequence[str], float]:
     return {tuple(one.labels.values()): one.value for one in found}
 
 
+@pytest.mark.promise("leave:breaker")
 @pytest.mark.timeout(120)
 def test_a_tool_that_fails_half_of_its_calls_is_left_alone_until_it_has_recovered(tmp_path: Path) -> None:
     place = shop(tmp_path)
@@ -131,6 +132,7 @@ def test_an_open_circuit_is_open_after_a_kill_too(tmp_path: Path) -> None:
         assert len(booked(place)) == 5
 
 
+@pytest.mark.promise("order:places")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("ends", [signal.SIGTERM, signal.SIGKILL])
 def test_what_waits_for_its_place_is_called_once_also_when_the_loop_ends_meanwhile(
