@@ -22,6 +22,7 @@ id = "=body.order"
 [mcpServers.ledger]
 command = '{sys.executable}'
 args = ['{ROOT / "tests" / "doors" / "flaky.py"}']
+isolation.bubblewrap = "off"                  # it writes beside mdl.toml what it was asked
 at_once = 3
 tools.book = {{ at_once = 2, sinks = {{ order = "path" }}, breaker = {{ failures = 3, within = "1m", rest = "1h" }} }}
 [[goals]]
