@@ -1,8 +1,10 @@
 """What limits have counted for one action or one question, as its turn keeps it."""
 
+from typing import Literal
+
 from msgspec import Struct
 
-from orchestrator.limits import SharedBudget
+from orchestrator.limits import Breaker, SharedBudget
 
 
 class Spent(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -41,6 +43,21 @@ class Reach(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     known: bool = False
     most: int = 0
     error: str | None = None
+
+
+class Health(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """How a breaker's circuit stands for one action: that of its tool (`server.tool`), or of its server.
+
+    failures: of late, while it is closed; and those that opened it. until: when its rest ends (epoch seconds). trial:
+    the action that tries, while it is half-open, whether it works again; None where this one would.
+    """
+
+    circuit: str
+    breaker: Breaker
+    state: Literal["closed", "open", "half-open"]
+    failures: int
+    until: float | None = None
+    trial: str | None = None
 
 
 class Bill(Struct, frozen=True):

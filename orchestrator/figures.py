@@ -8,7 +8,10 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from orchestrator.act.places import Busy
+from orchestrator.breakers import CLOSED, health
 from orchestrator.control import Control
+from orchestrator.counted import Health
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.journal.state import GoalStats, ToolStats
 from orchestrator.loop.loop import Loop, Queues
@@ -44,6 +47,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     there is none. queues: events, by where they wait. writer: records that wait for their commit. sources: what is
     wrong with each source that is pulled, None where nothing is. latency_ms: milliseconds by stage, over the last few
     thousand turns. progress: what became of each goal's turns. tools: calls, failures, and a moving average of seconds.
+    By tool or server: how the circuits of breakers stand, how often they have `opened`, and `busy`: calls at once.
     """
 
     seconds: float
@@ -56,6 +60,9 @@ class Figures(Struct, frozen=True, kw_only=True):
     latency_ms: dict[str, Quantiles]
     progress: dict[str, GoalStats]
     tools: dict[str, ToolStats]
+    circuits: dict[str, Health] = {}
+    opened: dict[str, int] = {}
+    busy: dict[str, Busy] = {}
 
 
 def totals(control: Control) -> Totals:
@@ -89,8 +96,10 @@ def figures(
     now: float,
     seconds: float,
     sources: Mapping[str, str | None],
+    busy: Mapping[str, Busy],
 ) -> Figures:
     """What a loop does at `now` (epoch seconds), `seconds` after it began; `sources` says what is wrong with each."""
+    circuits, breakers = loop.state.circuits, loop.state.rules.breakers
     oldest = journal.at(loop.oldest) if loop.oldest else None
     return Figures(
         seconds=seconds,
@@ -103,4 +112,7 @@ def figures(
         latency_ms=loop.timings.quantiles(),
         progress=loop.state.progress,
         tools=loop.state.tools,
+        circuits={name: health(name, circuits.get(name, CLOSED), one, now=now) for name, one in breakers.items()},
+        opened={name: circuits.get(name, CLOSED).opened for name in breakers},
+        busy=dict(busy),
     )

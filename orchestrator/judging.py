@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orchestrator.decide.decision import compiled, decide, decide_compiled
-from orchestrator.decide.planner import Planner, Question
+from orchestrator.decide.planner import Planner, Question, Resting
 from orchestrator.decide.ranking import properties
 from orchestrator.expressions import event_variables
 from orchestrator.guard.budget import budget
@@ -23,7 +23,7 @@ from orchestrator.journal.state import Pending, State, goal_id
 from orchestrator.orient.enrich import Read
 from orchestrator.rations import Rations, limited
 from orchestrator.sinks import Sinks, nowhere
-from orchestrator.situations import Asking, counted, history, situate
+from orchestrator.situations import Asking, counted, history, resting, situate
 from orchestrator.terms import Terms, TermsBook
 from orchestrator.types import (
     Action,
@@ -44,6 +44,8 @@ from orchestrator.types import (
 Decided = tuple[Decision, GoalVersion]
 Plan = tuple[Grant | Refusal, ...]
 Tools = Callable[[], Mapping[str, Tool]]
+AsksResting = Callable[[Question, State, float], Resting]
+"""Which of the tools that a question is about are left alone at a time (epoch seconds), and why."""
 _NO_LET: dict[str, Json] = {}
 _NOTHING: dict[str, Json] = {}
 
@@ -67,6 +69,7 @@ class Judging:
         policies: Sequence[Policy] = POLICIES,
         read: Read | None = None,
         sinks: Sinks = nowhere,
+        resting: AsksResting = resting,
         recalled: bool = False,
     ) -> None:
         """Choose among `tools`; ask `model` where a goal wants judgement; let nothing pass that a policy refuses.
@@ -77,10 +80,11 @@ class Judging:
             policies: what every action passes, in this order.
             read: makes the read-only calls that a blast radius asks for; without it there is no leave where one does.
             sinks: those of the tools.
+            resting: which of the tools a question is about are left alone for now.
             recalled: the model's answers are recalled, and cost nothing.
         """
         self.policies = tuple(policies)
-        self._tools, self._model, self._read, self._sinks = tools, model, read, sinks
+        self._tools, self._model, self._read, self._sinks, self._resting = tools, model, read, sinks, resting
         self._terms = TermsBook(self.policies)
         self._rations = None if recalled or budget not in self.policies else Rations()
 
@@ -231,10 +235,11 @@ class Judging:
         tools = usable(goal, self._tools().values())
         question = replace(question, tools=tools)
         prices = {tool.name: (tool.cost, state.latency(tool)) for tool in tools}
+        left = self._resting(question, state, now)
         if self._model is None or self._rations is None or not limited(goal, state):
-            return await decide(question, model=self._model, prices=prices)
+            return await decide(question, model=self._model, prices=prices, resting=left)
         async with self._rations.of(goal, state, self._model, now=now) as metered:
-            decision = await decide(question, model=metered, prices=prices)
+            decision = await decide(question, model=metered, prices=prices, resting=left)
             bill = self._rations.bill(goal, state, tokens=metered.tokens, now=now)
         return replace(decision, bill=bill) if bill else decision
 

@@ -82,10 +82,19 @@ class Cooldown(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     pause: str
 
 
+class Breaker(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """After so many `failures` `within` a time nothing is called for a `rest`; then one call tries it again."""
+
+    failures: Annotated[int, Meta(ge=1, le=1000)] = 5
+    within: str = "1m"
+    rest: str = "30s"
+
+
 class Rules(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
     """What holds for every goal, whatever its own words: they can only narrow it.
 
-    dry: tools that are in dry-run. owners: by owner, globs of the tools that the owner's goals may call.
+    dry: tools that are in dry-run. owners: by owner, globs of the tools that the owner's goals may call. breakers: by
+    tool (`server.tool`) or server.
     """
 
     quiet: Quiet | None = None
@@ -94,3 +103,4 @@ class Rules(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True,
     repeat: Repeat | None = None
     budgets: tuple[SharedBudget, ...] = ()
     owners: dict[str, tuple[str, ...]] = {}
+    breakers: dict[str, Breaker] = {}

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from orchestrator.clock import seconds
 from orchestrator.errors import SettingsError
-from orchestrator.limits import Budget, Quiet, Repeat, Rules, SharedBudget
+from orchestrator.limits import Breaker, Budget, Quiet, Repeat, Rules, SharedBudget
 from orchestrator.types import Json
 
 T = TypeVar("T")
@@ -27,8 +27,10 @@ class PolicyTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     budgets: tuple[SharedBudget, ...] = ()
     own: tuple[str, ...] = ()
 
-    def rules(self, owners: Mapping[str, "OwnerTable"], *, dry: tuple[str, ...]) -> Rules:
-        """The rules for every goal, with the owners' and the tools in dry-run."""
+    def rules(
+        self, owners: Mapping[str, "OwnerTable"], *, dry: tuple[str, ...], breakers: Mapping[str, Breaker]
+    ) -> Rules:
+        """The rules for every goal, with the owners', the tools in dry-run, and the breakers."""
         return Rules(
             quiet=self.quiet,
             dry_run=self.dry_run,
@@ -36,6 +38,7 @@ class PolicyTable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
             repeat=self.repeat,
             budgets=self.budgets,
             owners={name: owner.may for name, owner in owners.items()},
+            breakers=dict(breakers),
         )
 
 
@@ -67,6 +70,21 @@ def owner_tables(table: Json) -> dict[str, OwnerTable]:
         raise SettingsError("`owners` is a table; begin each owner with [owners.NAME]")
     named = cast("dict[str, Json]", table)
     return {name: _convert(f"owners.{name}", one, OwnerTable) for name, one in named.items()}
+
+
+def breaker_table(table: Json) -> Breaker:
+    """Read the `breaker` of a tool or server.
+
+    Raises:
+        SettingsError: as `policy_table`.
+    """
+    try:
+        found = msgspec.convert(table, Breaker)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_said(error)) from error
+    for place in ("within", "rest"):
+        seconds(getattr(found, place))
+    return found
 
 
 def zone_problem(quiet: Quiet) -> str | None:
@@ -114,5 +132,8 @@ def _convert(place: str, value: Json, type_: type[T]) -> T:
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
-        reason = str(error).replace("Object contains", "").replace("Object missing", "missing").replace("`$.", "`")
-        raise SettingsError(f"`{place}`: {reason.strip()}") from error
+        raise SettingsError(f"`{place}`: {_said(error)}") from error
+
+
+def _said(error: msgspec.ValidationError) -> str:
+    return str(error).replace("Object contains", "").replace("Object missing", "missing").replace("`$.", "`").strip()

@@ -7,7 +7,7 @@ kept in the journal, so there it is refused.
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, cast
 
@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StrictBool, V
 from orchestrator.clock import seconds
 from orchestrator.errors import GoalError, SettingsError
 from orchestrator.isolation_table import IsolationTable
-from orchestrator.limits import Rules
+from orchestrator.limits import Breaker, Rules
 from orchestrator.masking_table import MaskingTable
-from orchestrator.policy_table import OwnerTable, PolicyTable, owner_tables, policy_table
+from orchestrator.policy_table import OwnerTable, PolicyTable, breaker_table, owner_tables, policy_table
 from orchestrator.sizes import Size, size
 from orchestrator.types import Goal, Json, SinkKind
 from orchestrator.written import SECRET, VARIABLE, goal
@@ -47,7 +47,15 @@ def _keep(value: Any) -> Keep:
         raise ValueError("give a time such as `30d`, or a size such as `2GB`") from error
 
 
+def _breaker(value: Any) -> Breaker:
+    try:
+        return breaker_table(value)
+    except SettingsError as error:
+        raise ValueError(str(error)) from error
+
+
 Duration = Annotated[float, PlainValidator(_duration, json_schema_input_type=str)]
+BreakerTable = Annotated[Breaker, PlainValidator(_breaker)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
 
@@ -201,6 +209,10 @@ class ToolSettings(_Table):
     """Arguments in which Act turns masks back into their values; in all others the tool is given the masks."""
     dry_run: StrictBool = False
     """Whether it is only to be watched: it is never called with a grant."""
+    breaker: BreakerTable | None = None
+    """When it is left alone for a while, since it fails."""
+    at_once: int | None = Field(default=None, gt=0)
+    """How many of its calls run at the same time; the others wait."""
     reconcile: str | None = Field(default=None, pattern=r"^[^\s.]+\.\S+$")
     """The read-only tool, `server.tool`, that knows what became of a call without an answer.
 
@@ -224,6 +236,10 @@ class ServerSettings(_Table):
     """Handed to a module's `configure(config)`; with `command`, as JSON in the variable MDL_SERVER_CONFIG."""
     trust: StrictBool | None = None
     timeout: Duration = 20.0
+    breaker: BreakerTable | None = None
+    """When all of its tools are left alone for a while, since together they fail."""
+    at_once: int | None = Field(default=None, gt=0)
+    """How many calls of all its tools run at the same time; the others wait. Left out: as many actions as lanes."""
     tools: dict[str, ToolSettings] = {}
     isolation: IsolationTable = IsolationTable()
 
@@ -300,11 +316,23 @@ class Settings(_Table):
         return {name: frozenset(said.unmask) for name, said in tools if said.unmask}
 
     @property
+    def at_once(self) -> dict[str, int]:
+        """How many calls run at the same time, by tool (`server.tool`) and server, where that is said."""
+        tools = [(f"{server}.{name}", said) for server, one in self.servers.items() for name, said in one.tools.items()]
+        return {name: said.at_once for name, said in (*self.servers.items(), *tools) if said.at_once is not None}
+
+    @property
     def rules(self) -> Rules:
         """What holds for every goal."""
         servers = self.servers.items()
         dry = [f"{name}.{tool}" for name, server in servers for tool, said in server.tools.items() if said.dry_run]
-        return self.policy.rules(self.owners, dry=tuple(sorted(dry)))
+        return self.policy.rules(self.owners, dry=tuple(sorted(dry)), breakers=dict(self._breakers()))
+
+    def _breakers(self) -> Iterator[tuple[str, Breaker]]:
+        for name, server in self.servers.items():
+            if server.breaker:
+                yield name, server.breaker
+            yield from ((f"{name}.{tool}", said.breaker) for tool, said in server.tools.items() if said.breaker)
 
     def path(self, text: str) -> Path:
         """A path as written in the file, from the file's folder."""

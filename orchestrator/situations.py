@@ -5,15 +5,20 @@ these limits costs it a few attribute tests.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any, TypeAlias, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from orchestrator.breakers import CLOSED, circuits_of, health
 from orchestrator.clock import seconds, utc
+from orchestrator.counted import Health
+from orchestrator.decide.planner import Question, Resting
 from orchestrator.errors import EvaluationError, ExpressionError
 from orchestrator.expressions import compile_expression, event_variables
+from orchestrator.guard import breaker
 from orchestrator.guard.repeat import likeness
 from orchestrator.journal.spending import DAY, KEPT_PAST, known
 from orchestrator.journal.state import ALL, State, since, times_since
@@ -103,6 +108,8 @@ def situate(
         found["cooling"] = _cooling(asking, goal.cooldown, read)
     if terms.blasts:
         found["reach"] = tuple([_reach_of(asking, radius, counted, read) for radius in terms.blasts])
+    if terms.circuits:
+        found["health"] = _health(asking, terms.circuits)
     reserved = [one.usd for one in asking.own] if asking.granted else ()
     return state.situation(
         terms.version, asking.event, now=now, usd=usd, reserved=reserved, approved_by=approved_by, known=found
@@ -125,6 +132,15 @@ def _number(call: Call, result: Json) -> float | str:
     value = cast("dict[str, Json]", result).get("value") if isinstance(result, dict) else None
     amount = _amount(value)
     return f"`{call.tool}` gives no number as `value`" if amount is None else amount
+
+
+def resting(question: Question, state: State, now: float) -> Resting:
+    """Those of the tools a question is about that are left alone for their breakers' sake, and why."""
+    if not state.rules.breakers:
+        return {}
+    found = {one.name: _stands(state, circuits_of(one.name, state.rules), now=now) for one in question.tools}
+    reasons = {name: [breaker.resting(one, now=now) for one in circuits] for name, circuits in found.items()}
+    return {name: told for name, said in reasons.items() if (told := next(filter(None, said), None))}
 
 
 def history(asking: Asking) -> tuple[dict[str, Json], ...]:
@@ -203,6 +219,19 @@ def _repeated(asking: Asking, start: float) -> dict[str, Any]:
     if asking.granted:
         repeated += sum([one.repeat == alike for _, one in asking.granted])
     return {"repeat": alike, "repeated": repeated}
+
+
+def _stands(state: State, circuits: Iterable[str], *, now: float) -> tuple[Health, ...]:
+    known_, limits = state.circuits, state.rules.breakers
+    return tuple([health(name, known_.get(name, CLOSED), limits[name], now=now) for name in circuits])
+
+
+def _health(asking: Asking, circuits: Sequence[str]) -> tuple[Health, ...]:
+    found = _stands(asking.state, circuits, now=asking.now)
+    if not asking.granted or all(one.state != "half-open" for one in found):
+        return found
+    taken = {one.circuit: other.id for other, present in asking.granted for one in present.health}
+    return tuple([replace(one, trial=one.trial or taken.get(one.circuit)) for one in found])
 
 
 def _cooling(asking: Asking, cooldown: Cooldown, read: Mapping[str, Json]) -> Cooling:

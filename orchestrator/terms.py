@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from orchestrator.breakers import circuits_of
 from orchestrator.clock import seconds
 from orchestrator.guard.asked import asked
 from orchestrator.guard.globs import covers
@@ -38,8 +39,8 @@ class Terms(Struct, frozen=True):
     """The terms on which one goal version may call one tool under some rules.
 
     policies: those that can refuse it. shared: the shared budgets that count it, with their accounts. sums: names of
-    arguments that a budget adds up. blasts: those that name the tool. goal: as CEL reads it. reads: whether a limit
-    reads the event. history: whether its `may` asks what the goal did before.
+    arguments that a budget adds up. blasts: those that name the tool. circuits: of the breakers for the tool. goal: as
+    CEL reads it. reads: whether a limit reads the event. history: whether its `may` asks what the goal did before.
     """
 
     version: GoalVersion
@@ -48,6 +49,7 @@ class Terms(Struct, frozen=True):
     shared: tuple[tuple[SharedBudget, str], ...]
     sums: tuple[str, ...]
     blasts: tuple[Radius, ...]
+    circuits: tuple[str, ...]
     goal: dict[str, Json]
     reads: bool
     history: bool
@@ -96,6 +98,7 @@ def _made(version: GoalVersion, tool: str, rules: Rules, policies: tuple[Policy,
         shared=tuple([(one, one.account) for one in shared]),
         sums=tuple(sorted({name for one in budgets for name in one.sum})),
         blasts=tuple(blasts),
+        circuits=tuple(circuits_of(tool, rules)),
         goal={"id": goal.id, "text": goal.text},
         reads=goal.cooldown is not None or bool(blasts),
         history=asks_history(goal),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
 
+from orchestrator.act.places import Places
 from orchestrator.act.toolbox import Again, ServerStatus
 from orchestrator.clock import Clock
 from orchestrator.errors import JournalError, JournalFull, ModelError, ToolError, ToolMissing, ToolUncertain
@@ -210,15 +211,20 @@ class FakeToolbox:
     """A toolbox of plain async functions. `calls` records every granted action in the order it began."""
 
     def __init__(
-        self, tools: Mapping[str, Callable[[dict[str, Json]], Awaitable[Json]]], *, described: Sequence[Tool] = ()
+        self,
+        tools: Mapping[str, Callable[[dict[str, Json]], Awaitable[Json]]],
+        *,
+        described: Sequence[Tool] = (),
+        at_once: Mapping[str, int] | None = None,
     ) -> None:
-        """Offer functions under their tool names; `described` says more of some."""
+        """Offer functions under their tool names; `described` says more of some, `at_once` how many calls may run."""
         known = {tool.name: tool for tool in described}
         self._functions = dict(tools)
         self._tools = {
             name: known.get(name, Tool(name=name, trusted=True, idempotent=True, read_only=True)) for name in tools
         }
         self.calls: list[Grant] = []
+        self.places = Places(at_once)
 
     def tools(self) -> Mapping[str, Tool]:
         """What it offers."""
@@ -253,7 +259,8 @@ class FakeToolbox:
             raise ToolMissing(f"no tool `{call.tool}`")
         if not self._tools[call.tool].harmless:
             raise ToolError(f"`{call.tool}` is not read-only")
-        return await self._functions[call.tool](call.args)
+        async with self.places.reading(call.tool):
+            return await self._functions[call.tool](call.args)
 
 
 Fault = Literal["bad json", "invalid", "cut", "unfinished", "no model", "busy", "broken", "silent", "no ollama"]

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from orchestrator.counted import Bill, Cooling, Reach, Spent
+from orchestrator.counted import Bill, Cooling, Health, Reach, Spent
 from orchestrator.limits import Budget, Cooldown, Quiet, Rate
 
 Json: TypeAlias = Any
@@ -319,7 +319,8 @@ class Decision(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What is to be done for one touched goal: `act` (ordered actions), `wait`, or `clarify` (something is missing).
 
     bill: what deciding took, where a budget counts it. counted: what the calls of the goal's blast radius gave, in its
-    order: a number, or a text that says why there is none.
+    order: a number, or a text that says why there is none. resting: tools that were not chosen for their breakers'
+    sake, and why.
     """
 
     goal: str
@@ -331,6 +332,7 @@ class Decision(Struct, frozen=True, omit_defaults=True, kw_only=True):
     degraded: str | None = None
     bill: Bill | None = None
     counted: tuple[float | str | None, ...] = ()
+    resting: dict[str, str] = {}
 
 
 # ---------------------------------------------------------------- guard
@@ -347,7 +349,8 @@ class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False)
     approvers: the same people, as they are told apart.
     stopped: what is stopped, the goal or `all`, and by whom. shared: the shared budgets that count it. repeat: what it
     has in common with its near-duplicates, of which there were `repeated`. history: how many of the goal's actions it
-    is held against, None where `may` does not ask. cooling, reach: of its goal's cool-down and blast radius.
+    is held against, None where `may` does not ask. cooling, reach: of its goal's cool-down and blast radius. health: of
+    the breakers of its tool and server.
     """
 
     now: float
@@ -369,6 +372,7 @@ class Situation(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False)
     history: int | None = None
     cooling: Cooling | None = None
     reach: tuple[Reach, ...] = ()
+    health: tuple[Health, ...] = ()
 
 
 class Grant(Struct, frozen=True, omit_defaults=True, tag="grant", kw_only=True, gc=False):
@@ -395,6 +399,8 @@ class Outcome(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What became of one Action. `seconds` is the time Act took, over `attempts` calls.
 
     reconciled: the tool that said, after the call, that it is done. on_unknown: what its goal wants of an unknown end.
+    misfit: it failed for its arguments, which says nothing of the tool. waited: seconds before it was called, since too
+    many calls of its tool or server ran.
     """
 
     action: Action
@@ -405,6 +411,8 @@ class Outcome(Struct, frozen=True, omit_defaults=True, kw_only=True):
     attempts: int = 1
     reconciled: str | None = None
     on_unknown: OnUnknown | None = None
+    misfit: bool = False
+    waited: float = 0.0
 
     @property
     def goes_on(self) -> bool:

@@ -15,6 +15,7 @@ from orchestrator.errors import ModelError, ToolError
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.sqlite import SqliteJournal
+from orchestrator.limits import Breaker, Rules
 from orchestrator.testing import FakeToolbox, ManualClock, ScriptedModel
 from orchestrator.types import Budget, Call, Event, GoalVersion, Json, May, Rate, Tool, Want, Window
 from tests.loops import Life, answer, change_goal, emit, goal, living, set_goals, waiting
@@ -56,6 +57,7 @@ GOALS = (
     goal("open", do=(), may=("t.find_order", "t.note"), when=f"{AMOUNT} > 88.0", fallback="act"),
     goal("judged", do=(), may=("t.find_order", "t.note"), when=f"{AMOUNT} > 93.0", decide="model"),
 )
+BREAKERS = Rules(breakers={"t.find_order": Breaker(failures=1, within="10m", rest="10s")})
 TOOLS = (
     Tool(name="t.pay", trusted=True, cost=0.05, idempotent=True),
     Tool(name="t.act", trusted=True, idempotent=True, cost=0.01),
@@ -125,6 +127,7 @@ async def history(path: Path, *, events: int, seed: int = 1, lives: int = 4) -> 
     chance, clock = Random(seed), ManualClock()  # noqa: S311  the same history every time
     async with SqliteJournal.open(path, clock=clock) as journal:
         await set_goals(journal, *GOALS)
+        await emit(journal, own.rules_event(BREAKERS, head=journal.head, at=clock.now()))
         people = People(journal, clock, chance)
         for part in range(lives):
             async with living(journal, toolbox(chance), clock=clock, model=model(chance)) as life:

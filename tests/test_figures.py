@@ -25,7 +25,7 @@ async def journal(tmp_path: Path) -> AsyncGenerator[SqliteJournal]:
 
 def look(one: Life, journal: SqliteJournal, clock: ManualClock) -> Figures:
     control = Control(journal, lambda: one.state, clock=clock, servers={})
-    return figures(control, one.loop, journal, now=clock.now(), seconds=1.0, sources={"jsonl:x": "it is gone"})
+    return figures(control, one.loop, journal, now=clock.now(), seconds=1.0, sources={"jsonl:x": "it is gone"}, busy={})
 
 
 @asynccontextmanager

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import SettingsError
-from orchestrator.limits import Quiet, Repeat, Rules, SharedBudget
+from orchestrator.limits import Breaker, Quiet, Repeat, Rules, SharedBudget
 from orchestrator.settings import parse
 
+SERVER = '[mcpServers.mail]\ncommand = "mail"\n'
 GOAL = '[[goals]]\nid = "g"\ntext = "t"\non = ["x"]\ndo = [{ tool = "t.act" }]\n'
 
 
@@ -21,7 +22,9 @@ def test_a_file_becomes_the_rules_for_every_goal() -> None:
         may = ["mail.send", "crm.*"]
         [mcpServers.mail]
         command = "mail"
+        breaker = {}
         tools.send.dry_run = true
+        tools.send.breaker = { failures = 3, within = "10s", rest = "5m" }
     """
     assert parse(text, folder=Path(), environment={}).rules == Rules(
         quiet=Quiet(from_="22:00", until="06:00", tz="Europe/Berlin", but=("mail.*",)),
@@ -29,6 +32,7 @@ def test_a_file_becomes_the_rules_for_every_goal() -> None:
         budgets=(SharedBudget(tool="pay.*", actions=50, usd=5.0, sum={"amount": 1000.0}),),
         owners={"support": ("mail.send", "crm.*")},
         dry=("mail.send",),
+        breakers={"mail": Breaker(), "mail.send": Breaker(failures=3, within="10s", rest="5m")},
     )
 
 
@@ -51,6 +55,14 @@ def test_a_file_becomes_the_rules_for_every_goal() -> None:
         ("policy.dryrun = true", "unknown field `dryrun`"),
         ("owners = 5", "`owners` is a table"),
         ('owners.support = { may = "mail.*" }', "`owners.support`"),
+        (SERVER + "breaker = 5", "`mcpServers.mail.breaker`: Expected `object`, got `int`"),
+        (SERVER + "breaker.failures = 0", "`mcpServers.mail.breaker`: Expected `int` >= 1 - at `failures`"),
+        (SERVER + 'breaker.rest = "soon"', "`mcpServers.mail.breaker`: `soon` is no duration"),
+        (SERVER + 'breaker.after = "1m"', "`mcpServers.mail.breaker`: unknown field `after`"),
+        (
+            SERVER + 'tools.send.breaker.within = "0s"',
+            "`mcpServers.mail.tools.send.breaker`: `0s` is no time at all; a duration must be above zero",
+        ),
         (GOAL + "budget = {}", "goal `g`: `budget`: it limits nothing"),
         (GOAL + 'blast = [{ tool = "t.*", each = "args.id", most = "5%" }]', "name the read-only call in `of`"),
         (

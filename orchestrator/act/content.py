@@ -1,6 +1,8 @@
 """MCP's `CallToolResult` as one JSON value: structured content first, texts else, binary content only described."""
 
+from mcp import MCPError
 from mcp.types import (
+    INVALID_PARAMS,
     AudioContent,
     BlobResourceContents,
     CallToolResult,
@@ -10,7 +12,9 @@ from mcp.types import (
     TextContent,
 )
 
+from orchestrator.act.arguments import Misfit
 from orchestrator.act.uncertain import failure
+from orchestrator.errors import ToolError
 from orchestrator.types import Json
 
 _ERROR = 2_000
@@ -36,6 +40,12 @@ def answer(result: CallToolResult) -> Json:
             return text
         case blocks:
             return [_described(block) for block in blocks]
+
+
+def said_no(error: MCPError) -> ToolError:
+    """What a JSON-RPC error means: that the arguments do not fit is told apart."""
+    kind = Misfit if error.code == INVALID_PARAMS else ToolError
+    return kind(clipped(error.message))
 
 
 def clipped(text: str) -> str:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from orchestrator.act.arguments import Misfit
 from orchestrator.act.catalogue import catalogue
-from orchestrator.act.content import answer, clipped
+from orchestrator.act.content import answer, clipped, said_no
 from orchestrator.act.direct import Direct, direct
 from orchestrator.act.server import Changed, Standing
 from orchestrator.act.toolbox import InForce
@@ -69,7 +69,7 @@ class InProcess:
         except Refused as error:
             raise self._said_no(tool, error) from error
         except MCPError as error:
-            raise ToolError(clipped(error.message)) from error
+            raise said_no(error) from error
         except SystemExit as error:
             raise ToolError(f"`{self.name}.{tool}` asked the whole process to exit; a tool must return") from error
         except Exception as error:

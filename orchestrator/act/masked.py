@@ -21,6 +21,7 @@ class MaskedToolbox:
     def __init__(self, behind: Toolbox, masking: Masking, *, unmask: Mapping[str, frozenset[str]]) -> None:
         """Turn masks back in the arguments that `unmask` names, by tool."""
         self._behind, self._masking, self._unmask = behind, masking, unmask
+        self.places = behind.places
 
     def tools(self) -> Mapping[str, Tool]:
         """Every tool that can be called now, by its name `server.tool`."""
@@ -43,7 +44,7 @@ class MaskedToolbox:
         try:
             action = self._opened(grant.action, told)
         except MaskError as error:
-            return Outcome(action=grant.action, status="failed", error=str(error), attempts=0)
+            return Outcome(action=grant.action, status="failed", error=str(error), attempts=0, misfit=True)
         echo = Echo(self._masking, grant.action, told)
         with known(echo.known):
             outcome = await self._behind.act(replace(grant, action=action), again=again)

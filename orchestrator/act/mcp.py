@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from orchestrator.act.catalogue import catalogue
 from orchestrator.act.child import Child
-from orchestrator.act.content import answer, clipped
+from orchestrator.act.content import answer, said_no
 from orchestrator.act.hint import hint
 from orchestrator.act.isolation import Isolation
 from orchestrator.act.server import Changed, Standing
@@ -78,7 +78,7 @@ class Connection:
         except MCPError as error:
             if error.code in {CONNECTION_CLOSED, REQUEST_TIMEOUT}:
                 raise ToolUncertain(f"`{self.name}.{tool}` was sent, and no answer came: {error.message}") from error
-            raise ToolError(clipped(error.message)) from error
+            raise said_no(error) from error
         except Exception as error:
             raise ToolUncertain(
                 f"`{self.name}.{tool}` answered with what MCP does not allow: {_line(error)}"

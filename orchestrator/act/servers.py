@@ -16,6 +16,7 @@ from orchestrator.act.arguments import Misfit, misfit
 from orchestrator.act.bubblewrap import Bubblewrap
 from orchestrator.act.isolation import Isolation
 from orchestrator.act.limits import Limits
+from orchestrator.act.places import Places
 from orchestrator.act.results import decode, encode, summary
 from orchestrator.act.retry import Attempt, again
 from orchestrator.act.server import Server, Standing
@@ -37,6 +38,7 @@ class Servers:
         private: tuple[Path, ...] = (),
         patience: float = 30.0,
         max_result: int = 256_000,
+        places: Places | None = None,
     ) -> None:
         """Know the servers; none is started before this is entered.
 
@@ -47,7 +49,9 @@ class Servers:
             private: MDL's own files and folders, besides `.mdl`: no isolated server sees them.
             patience: seconds a server may take to answer its handshake.
             max_result: bytes of JSON a result may have; a larger one is cut to a summary.
+            places: how many calls run at the same time.
         """
+        self.places = places or Places()
         self._settings, self._folder, self._random = dict(settings), folder, random
         self._private, self._patience, self._max_result = private, patience, max_result
         self._servers: dict[str, Server] = {}
@@ -119,6 +123,7 @@ class Servers:
             error=None if last.error is None else str(last.error),
             seconds=perf_counter() - began,
             attempts=attempts,
+            misfit=isinstance(last.error, Misfit),
         )
 
     async def read(self, call: Call) -> Json:
@@ -129,15 +134,32 @@ class Servers:
             ToolError: the tool is not harmless, it failed, or its result is too large to judge by.
         """
         server, own = self._addressed(call.tool)
+        deadline = self._deadline(server)
         if server.standing.state == "starting":
-            await self._started(server, self._deadline(server))
+            await self._started(server, deadline)
         tool = _tool(server, own)
         if not tool.harmless:
             raise ToolError(_unread(tool))
-        last, _ = await self._attempts(call.tool, call.args, None)
+        if not self.places.limited(call.tool):
+            last, _ = await self._attempts(call.tool, call.args, None)
+        else:
+            last = await self._read_in_line(call, server, deadline)
         if last.error is not None:
             raise last.error
         return last.result
+
+    async def _read_in_line(self, call: Call, server: Server, deadline: float) -> Attempt:
+        """Somebody waits for what is read: so the time in which it waits for its place counts."""
+        called = False
+        try:
+            async with asyncio.timeout_at(deadline), self.places.reading(call.tool):
+                called = True
+                return (await self._attempts(call.tool, call.args, None))[0]
+        except TimeoutError:
+            what = "end" if called else "begin, since no more calls may run at the same time,"
+            return Attempt(
+                status="failed", error=ToolError(f"`{call.tool}` did not {what} within {server.timeout:g} s")
+            )
 
     async def _attempts(
         self, name: str, arguments: dict[str, Json], grant: Grant | None, *, leave: Again | None = None

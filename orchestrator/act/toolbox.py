@@ -5,6 +5,7 @@ from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
+from orchestrator.act.places import Places
 from orchestrator.types import Call, Grant, Json, Outcome, Tool
 
 Again: TypeAlias = Callable[[], Awaitable[bool]]
@@ -36,7 +37,13 @@ class ServerStatus(Struct, frozen=True, omit_defaults=True):
 
 
 class Toolbox(Protocol):
-    """What Act needs of tools."""
+    """What Act needs of tools.
+
+    Attributes:
+        places: how many calls run at the same time. Whoever acts takes one before; `read` does so itself.
+    """
+
+    places: Places
 
     def tools(self) -> Mapping[str, Tool]:
         """Every tool that can be called now, by its name `server.tool`."""

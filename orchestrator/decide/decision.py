@@ -12,17 +12,23 @@ from msgspec.structs import replace
 
 from orchestrator.decide.compiled import actions
 from orchestrator.decide.fallback import FallbackPlanner, held
-from orchestrator.decide.planner import Planner, Prices, Proposal, Question
+from orchestrator.decide.planner import Planner, Prices, Proposal, Question, Resting
 from orchestrator.decide.score import choose
 from orchestrator.errors import PlannerError
 from orchestrator.types import Action, Candidate, DecidedBy, Decision, Goal, canonical
 
 _FALLBACK = FallbackPlanner()
 _DECLARED: Prices = {}
+_NONE: Resting = {}
 
 
 async def decide(
-    question: Question, *, model: Planner | None = None, fallback: Planner = _FALLBACK, prices: Prices = _DECLARED
+    question: Question,
+    *,
+    model: Planner | None = None,
+    fallback: Planner = _FALLBACK,
+    prices: Prices = _DECLARED,
+    resting: Resting = _NONE,
 ) -> Decision:
     """Decide for one touched goal; never raises for a planner without an answer.
 
@@ -31,6 +37,7 @@ async def decide(
         model: the planner that asks a model, where one is configured.
         fallback: the planner that goes on without.
         prices: learnt cost and latency of tools; of those left out, the declared ones count.
+        resting: tools that are not chosen now, and why. A model is not asked about them; the decision names them.
     """
     if compiled(question.goal.goal):
         return decide_compiled(question)
@@ -39,14 +46,16 @@ async def decide(
     if model is None and question.goal.goal.decide == "model":
         degraded = "no model is configured; see `[model]`"
     for planner in planners:
+        if planner is not fallback and question.tools and all(tool.name in resting for tool in question.tools):
+            continue
         try:
             # a copy: what a planner changes in what it is shown, nobody else is shown
-            proposal = await planner.propose(question if planner is fallback else deepcopy(question))
+            proposal = await planner.propose(question if planner is fallback else deepcopy(_awake(question, resting)))
         except PlannerError as error:
             degraded = f"{planner.decided_by}: {error}"
             continue
-        decision = _decision(question, proposal, planner.decided_by, prices)
-        return replace(decision, degraded=degraded) if degraded else decision
+        decision = _decision(question, proposal, planner.decided_by, prices, resting)
+        return _degraded(decision, degraded, resting)
     return Decision(
         goal=question.goal.name,
         verdict="clarify",
@@ -54,6 +63,18 @@ async def decide(
         reason="no planner had an answer",
         degraded=degraded,
     )
+
+
+def _awake(question: Question, resting: Resting) -> Question:
+    if not resting:
+        return question
+    return replace(question, tools=tuple(tool for tool in question.tools if tool.name not in resting))
+
+
+def _degraded(decision: Decision, degraded: str | None, resting: Resting) -> Decision:
+    if resting:
+        return replace(decision, degraded=degraded or "; ".join(resting.values()), resting=dict(resting))
+    return replace(decision, degraded=degraded) if degraded else decision
 
 
 def compiled(goal: Goal) -> bool:
@@ -69,16 +90,17 @@ def decide_compiled(question: Question) -> Decision:
     return Decision(goal=question.goal.name, verdict="act", actions=filled, reason="the goal says what to do")
 
 
-def _decision(question: Question, proposal: Proposal, by: DecidedBy, prices: Prices) -> Decision:
+def _decision(question: Question, proposal: Proposal, by: DecidedBy, prices: Prices, resting: Resting) -> Decision:
     goal = question.goal
     proposed = tuple(_ours(one, question) for one in proposal.candidates) if by == "model" else proposal.candidates
     candidates = tuple(_priced(one, prices) for one in proposed) if prices else proposed
+    candidates = tuple(_rested(one, resting) for one in candidates) if resting else candidates
     budget = goal.goal.budget.usd if goal.goal.budget else None
     chosen, scored = choose(candidates, goal.goal.weights, budget_usd=budget)
     if proposal.clarify is not None:
         return Decision(goal=goal.name, verdict="clarify", decided_by=by, reason=proposal.clarify, candidates=scored)
     if chosen is None:
-        return _nothing(question, proposal, by, scored)
+        return _nothing(question, proposal, by, scored, resting)
     if by == "fallback" and (reason := held(question, chosen)):
         return Decision(goal=goal.name, verdict="clarify", decided_by=by, reason=reason, candidates=scored)
     return Decision(
@@ -91,13 +113,16 @@ def _decision(question: Question, proposal: Proposal, by: DecidedBy, prices: Pri
     )
 
 
-def _nothing(question: Question, proposal: Proposal, by: DecidedBy, scored: tuple[Candidate, ...]) -> Decision:
+def _nothing(
+    question: Question, proposal: Proposal, by: DecidedBy, scored: tuple[Candidate, ...], resting: Resting
+) -> Decision:
     if not scored:
         return Decision(goal=question.goal.name, verdict="wait", decided_by=by, reason=proposal.reason)
     reasons = "; ".join(f"{_tools(one)}: {one.dropped}" for one in scored[:3])
+    waits = any(one.dropped in resting.values() for one in scored)  # a person can do nothing about it
     return Decision(
         goal=question.goal.name,
-        verdict="clarify",
+        verdict="wait" if waits else "clarify",
         decided_by=by,
         reason=f"nothing is left: {reasons}",
         candidates=scored,
@@ -123,6 +148,11 @@ def _priced(one: Candidate, known: Prices) -> Candidate:
         return one
     spent = [known[action.tool] for action in one.actions]
     return replace(one, cost=sum(cost for cost, _ in spent), latency=sum(latency for _, latency in spent))
+
+
+def _rested(one: Candidate, resting: Resting) -> Candidate:
+    reason = next((resting[action.tool] for action in one.actions if action.tool in resting), None)
+    return one if one.dropped or reason is None else replace(one, dropped=reason)
 
 
 def _tools(one: Candidate) -> str:

@@ -9,6 +9,8 @@ from orchestrator.types import Candidate, DecidedBy, Event, GoalVersion, Tool, T
 
 Prices: TypeAlias = Mapping[str, tuple[float, float]]
 """What is known of tools, by name: USD and seconds a call."""
+Resting: TypeAlias = Mapping[str, str]
+"""Tools that are left alone for now, by name, and why."""
 
 
 class Question(Struct, frozen=True):

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from orchestrator.act.masked import MaskedToolbox
+from orchestrator.act.places import Places
 from orchestrator.act.servers import Servers
 from orchestrator.act.toolbox import Toolbox
 from orchestrator.clock import Clock
@@ -59,7 +60,8 @@ def toolbox(settings: Settings, *, only: Collection[str] | None = None) -> Serve
         sys.path.append(str(settings.folder))  # last, so that nothing beside mdl.toml hides a package
     chosen = {name: one for name, one in settings.servers.items() if only is None or name in only}
     jitter = Random(0)  # noqa: S311  no secret
-    return Servers(chosen, folder=settings.folder, random=jitter, private=private(settings))
+    at_once = Places(settings.at_once, most=settings.loop.lanes)
+    return Servers(chosen, folder=settings.folder, random=jitter, private=private(settings), places=at_once)
 
 
 def private(settings: Settings) -> tuple[Path, ...]:

@@ -141,9 +141,10 @@ def why(
 
 @app.command()
 def tools(config: Config = DEFAULT, *, json: AsJson = False) -> None:
-    """List every tool of every configured server, with cost, latency and how it has done so far."""
+    """List every tool of every configured server: cost, latency, how it has done, its breaker, calls and sinks."""
     from orchestrator.doors import show
     from orchestrator.doors.sessions import session
+    from orchestrator.doors.tool_views import COLUMNS
 
     async def work() -> None:
         async with session(config) as here:
@@ -151,17 +152,10 @@ def tools(config: Config = DEFAULT, *, json: AsJson = False) -> None:
         if json:
             show.as_json(listed)
             return
-        columns = ("tool", "read-only", "idempotent", "cost $", "latency s", "calls", "failures", "description")
-        lines = [
-            [r.tool.name, r.tool.read_only, r.tool.idempotent, r.cost, r.latency, r.calls, r.failures, r.summary]
-            for r in listed.tools
-        ]
-        show.table(columns, lines, empty="No tool can be called; see [mcpServers] in mdl.toml.")
-        for server in listed.servers:
-            if server.state != "up":
-                show.console.print(
-                    f"{server.name} is {server.state}: {server.reason or 'no reason given'}", markup=False
-                )
+        rows, empty = [one.row for one in listed.tools], "No tool can be called; see [mcpServers] in mdl.toml."
+        show.table(COLUMNS, rows, empty=empty)
+        for line in filter(None, [server.line for server in listed.servers]):
+            show.console.print(line, markup=False)
 
     run(work)
 

@@ -14,8 +14,8 @@ from orchestrator.control import Control
 from orchestrator.decide.ranking import properties
 from orchestrator.doors import build
 from orchestrator.doors.isolation_views import IN_PROCESS, in_words
-from orchestrator.doors.session import Listing
 from orchestrator.doors.sessions import session
+from orchestrator.doors.tool_views import Listing
 from orchestrator.errors import MDLError
 from orchestrator.journal.verify import verify
 from orchestrator.models.ollama import Ollama

@@ -42,6 +42,7 @@ class _Told(Collector):
         yield _stages(found.latency_ms)
         yield from _goals(found)
         yield from _tools(found)
+        yield from _breakers(found)
 
 
 def _totals(found: Totals) -> Iterator[Metric]:
@@ -97,6 +98,21 @@ def _tools(found: Figures) -> Iterator[Metric]:
     yield _counter("tool_calls", "Calls of a tool.", calls, label="tool")
     yield _counter("tool_failures", "Calls of a tool that failed.", failures, label="tool")
     yield _gauge("tool_mean_seconds", "What a call takes, as a moving average.", seconds, label="tool")
+
+
+def _breakers(found: Figures) -> Iterator[Metric]:
+    states = GaugeMetricFamily("mdl_breaker_state", "1 for the state of a circuit.", labels=("circuit", "state"))
+    for name, one in found.circuits.items():
+        for state in ("closed", "open", "half-open"):
+            states.add_metric((name, state), float(one.state == state))
+    yield states
+    failures = {name: one.failures for name, one in found.circuits.items()}
+    yield _gauge("breaker_failures", "Failures of late, or those that opened it.", failures, label="circuit")
+    yield _counter("breaker_opened", "How often a circuit has opened.", found.opened, label="circuit")
+    running = {name: one.running for name, one in found.busy.items()}
+    waiting = {name: one.waiting for name, one in found.busy.items()}
+    yield _gauge("calls_running", "Calls that run, by tool or server.", running, label="name")
+    yield _gauge("calls_waiting", "Calls that wait for others to end, by tool or server.", waiting, label="name")
 
 
 def _counter(name: str, text: str, value: float | Mapping[str, float], *, label: str = "") -> Metric:

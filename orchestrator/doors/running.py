@@ -41,7 +41,7 @@ from orchestrator.masking.masking import Masking
 from orchestrator.observe.pump import pump
 from orchestrator.observe.watch import Watch
 from orchestrator.policy_table import PolicyTable
-from orchestrator.settings import Settings, load
+from orchestrator.settings import ServerSettings, Settings, load
 from orchestrator.turn import Stages
 from orchestrator.types import Event, Json, Record
 
@@ -123,6 +123,7 @@ class Running:
             "parked_full": self.loop.parking.waits,
             "aside": [{"position": at, "reason": reason} for at, reason in self.loop.parking.aside.items()],
             "sources": found.sources,
+            "busy": msgspec.to_builtins(found.busy),
             "servers": [msgspec.to_builtins(one) for one in self.toolbox.servers()],
             "errors": {goal: f"{count} times: {text}" for (goal, text), count in self.stages.orienting.errors.items()},
             "checkpoint": self._checkpoint(),
@@ -134,7 +135,13 @@ class Running:
         """What it does now, in numbers."""
         seconds = monotonic() - self._started
         return figures(
-            self.control, self.loop, self.journal, now=self._clock.now(), seconds=seconds, sources=self.troubles
+            self.control,
+            self.loop,
+            self.journal,
+            now=self._clock.now(),
+            seconds=seconds,
+            sources=self.troubles,
+            busy=self.toolbox.places.busy(),
         )
 
     async def numbers(self) -> Json:
@@ -312,12 +319,10 @@ async def _reload(live: Running) -> None:
 
 def _fixed(settings: Settings) -> Settings:
     """What only a restart takes up: all but goals and rules."""
-    servers = {
-        name: server.model_copy(
-            update={"tools": {tool: one.model_copy(update={"dry_run": False}) for tool, one in server.tools.items()}}
-        )
-        for name, server in settings.servers.items()
-    }
+    no_rule, servers = {"dry_run": False, "breaker": None}, dict[str, ServerSettings]()
+    for name, one in settings.servers.items():
+        tools = {tool: said.model_copy(update=no_rule) for tool, said in one.tools.items()}
+        servers[name] = one.model_copy(update={"tools": tools, "breaker": None})
     policy = PolicyTable(own=settings.policy.own)
     return settings.model_copy(update={"goals": (), "owners": {}, "policy": policy, "servers": servers})
 

@@ -8,19 +8,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequ
 from contextlib import AsyncExitStack
 from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orchestrator.act.toolbox import ServerStatus, Toolbox
+from orchestrator.act.places import Busy
+from orchestrator.act.toolbox import Toolbox
 from orchestrator.clock import Clock, utc
 from orchestrator.control import EMITTED, Control
 from orchestrator.decide.wish import GoalDraft
 from orchestrator.doors.goal_views import GoalRow, rows
+from orchestrator.doors.tool_views import Listing, listing
 from orchestrator.explain.explanation import Explanation
 from orchestrator.figures import totals
 from orchestrator.journal.journal import Journal
 from orchestrator.journal.own import ParkedData
-from orchestrator.journal.state import State, ToolStats
+from orchestrator.journal.state import State
 from orchestrator.masking.masking import Masking
 from orchestrator.models.model import Model
 from orchestrator.observe.attributes import event_type, text
@@ -31,7 +34,7 @@ from orchestrator.replay.found import Difference, Replayed, Vendors
 from orchestrator.replay.rehearse import Rehearsal
 from orchestrator.settings import Settings
 from orchestrator.turn import Stages
-from orchestrator.types import Event, Goal, Json, Record, Tool
+from orchestrator.types import Event, Goal, Json, Record
 
 Live = Callable[[], Awaitable[dict[str, Json] | None]]
 """What a running loop says of itself; None when none runs."""
@@ -39,28 +42,6 @@ Live = Callable[[], Awaitable[dict[str, Json] | None]]
 _DAY = 86400.0
 _PATIENCE = 10.0
 _BATCH = 256
-
-
-class Listed(Struct, frozen=True):
-    """A tool, with what is declared or has been learnt of it: cost (USD) and latency (s)."""
-
-    tool: Tool
-    cost: float
-    latency: float
-    calls: int
-    failures: int
-
-    @property
-    def summary(self) -> str:
-        """The first line of its description."""
-        return self.tool.description.strip().partition("\n")[0]
-
-
-class Listing(Struct, frozen=True):
-    """Every tool that can be called, and every server."""
-
-    tools: list[Listed]
-    servers: list[ServerStatus]
 
 
 class Status(Struct, omit_defaults=True, kw_only=True):
@@ -270,14 +251,11 @@ class Session:
         return await Explainer(self.reader, state, examine=stages.orienting.examine).explain(text)
 
     async def tools(self) -> Listing:
-        """Every tool, with what is known of it."""
-        toolbox, learnt = await self._parts.tools(), self.control.state.tools
-        listed: list[Listed] = []
-        for name, tool in sorted(toolbox.tools().items()):
-            stats = learnt.get(name, ToolStats())
-            latency = round(stats.seconds, 6) if stats.calls else tool.latency
-            listed.append(Listed(tool, tool.cost, latency, stats.calls, stats.failures))
-        return Listing(listed, list(toolbox.servers()))
+        """Every tool and server, with what is known of them; beside a running loop also what they do."""
+        toolbox, live = await self._parts.tools(), await self._live()
+        busy = None if live is None else msgspec.convert(live.get("busy", {}), dict[str, Busy])
+        tools, servers = toolbox.tools().values(), toolbox.servers()
+        return listing(tools, servers, self.settings, self.control.state, busy=busy, now=self._clock.now())
 
     async def goals(self) -> list[GoalRow]:
         """Every goal, with what became of it; beside a running loop also which of its servers are down."""

@@ -98,10 +98,18 @@ def _facts(found: Figures) -> Table:
         "waiting": f"for leave: {totals.waiting}; outcome unknown: {totals.held}; turns parked: {totals.parked}",
         "decided by": _listed(totals.decided_by),
         "refused by": _listed(totals.refusals) or "nobody",
+        **_troubled(found),
         "sources": _sources(found.sources),
     }.items():
         shown.add_row(name, plain(text))
     return shown
+
+
+def _troubled(found: Figures) -> dict[str, str]:
+    """The tools and servers that are left alone, and those whose calls wait; no line where there are none."""
+    broken = [f"{name} is {one.state}" for name, one in sorted(found.circuits.items()) if one.state != "closed"]
+    full = [f"{name}: {one.waiting} wait for {one.running}" for name, one in found.busy.items() if one.waiting]
+    return {name: "; ".join(said) for name, said in (("breakers", broken), ("at once", full)) if said}
 
 
 def _sources(sources: Mapping[str, str | None]) -> str:

@@ -158,7 +158,7 @@ class Explainer:
     def _outcome(self, action: str) -> Record | None:
         named = [record for record in self._reader.find(action) if record.body]
         found = [r for r in named if r.type.startswith(own.ACTION)]
-        waiting = [r for r in named if r.type == own.APPROVAL_REQUESTED]
+        waiting = [r for r in named if r.type == own.APPROVAL_REQUESTED or (r.type == own.WAITING and r is named[-1])]
         return next(iter(found or waiting), None)
 
     # ------------------------------------------------------------ downwards

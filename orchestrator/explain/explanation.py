@@ -4,7 +4,7 @@ import json
 
 from msgspec import Struct
 
-from orchestrator.journal.own import TURN, TURN_PARKED, ActionData
+from orchestrator.journal.own import AT_ONCE, TURN, TURN_PARKED, ActionData
 from orchestrator.journal.state import State
 from orchestrator.types import OWN, Decision, Event, GoalVersion, Json, Judgement, Record, Touch
 
@@ -139,11 +139,14 @@ def _became(data: ActionData) -> str:
     match data.status:
         case "refused":
             return f"was refused by {data.policy}: {data.error}"
+        case "waiting" if data.policy == AT_ONCE:
+            return f"waits: {data.error}"
         case "waiting":
             return f"waits for a person: {data.error}"
         case "succeeded":
             told = f", as `{data.reconciled}` told" if data.reconciled else ""
-            return f"succeeded in {data.seconds * 1000:.1f} ms{told}"
+            waited = f", after it had waited for {data.waited * 1000:.1f} ms" if data.waited else ""
+            return f"succeeded in {data.seconds * 1000:.1f} ms{told}{waited}"
         case "failed":
             return f"failed: {data.error}"
         case "unknown":

@@ -7,8 +7,10 @@ each of one's own.
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
+from orchestrator.breakers import circuits_of
 from orchestrator.guard.approval import approval, people_for
 from orchestrator.guard.blast import blast
+from orchestrator.guard.breaker import breaker
 from orchestrator.guard.budget import budget
 from orchestrator.guard.cooldown import cooldown
 from orchestrator.guard.dry_run import dry_run
@@ -54,6 +56,7 @@ _CAN: Mapping[Policy, Can] = {
     cooldown: lambda goal, _tool, _rules: goal.cooldown is not None,
     blast: lambda goal, tool, _rules: any(covers(one.tool, tool) for one in goal.blast),
     budget: lambda goal, _tool, rules: goal.budget is not None or bool(rules.budgets),
+    breaker: lambda _goal, tool, rules: bool(circuits_of(tool, rules)),
     approval: lambda goal, tool, _rules: people_for(goal, tool) > 0,
     dry_run: lambda goal, tool, rules: goal.dry_run or rules.dry_run or tool in rules.dry,
 }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from orchestrator.guard.approval import approval
 from orchestrator.guard.blast import blast
+from orchestrator.guard.breaker import breaker
 from orchestrator.guard.budget import budget
 from orchestrator.guard.cooldown import cooldown
 from orchestrator.guard.depth import depth
@@ -35,6 +36,7 @@ POLICIES: tuple[Policy, ...] = (
     cooldown,
     blast,
     budget,
+    breaker,
     approval,
     dry_run,
 )

@@ -35,11 +35,13 @@ TURN_ANSWERS = frozenset((TURN_RETRIED, TURN_DROPPED))
 STOPPED, STARTED = f"{OWN}goal.stopped", f"{OWN}goal.started"
 STOPS = frozenset((STOPPED, STARTED))
 RULES_SET = f"{OWN}rules.set"
-REPEATED = f"{OWN}call.repeated"
+REPEATED, WAITING = f"{OWN}call.repeated", f"{OWN}call.waiting"
 REVEALED, FORGOTTEN = f"{OWN}mask.revealed", f"{OWN}mask.forgotten"
 LIMITS = STOPS | {RULES_SET, REPEATED}
 HEARD = GOAL_CHANGES | APPROVAL_VERDICTS | TURN_ANSWERS | {APPROVAL_REQUESTED}
 """What the loop itself has to hear of, whoever's goals name it."""
+AT_ONCE = "at_once"
+"""What an action waits for that is not a person."""
 ACTION = f"{OWN}action."
 SUCCEEDED = f"{ACTION}succeeded"
 SOURCE = "mdl:loop"
@@ -58,7 +60,10 @@ class GoalData(Struct, frozen=True, omit_defaults=True):
 
 
 class ActionData(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Data of `dev.mdl.action.*` and `dev.mdl.approval.requested`; `people`: how many have to agree."""
+    """Data of `dev.mdl.action.*`, `dev.mdl.approval.requested` and `dev.mdl.call.waiting`.
+
+    people: how many have to agree.
+    """
 
     action: str
     goal: str
@@ -78,6 +83,13 @@ class ActionData(Struct, frozen=True, omit_defaults=True, kw_only=True):
     last: bool = False
     reconciled: str | None = None
     on_unknown: OnUnknown | None = None
+    misfit: bool = False
+    waited: float = 0.0
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether what stands behind it in the plan is done, as of an Outcome."""
+        return self.status == "succeeded" or (self.status == "unknown" and self.on_unknown == "drop")
 
 
 class VerdictData(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -238,6 +250,8 @@ def outcome_event(outcome: Outcome, *, cause: Event, position: int, at: float, l
         last=last,
         reconciled=outcome.reconciled,
         on_unknown=outcome.on_unknown,
+        misfit=outcome.misfit,
+        waited=outcome.waited,
     )
     return _caused(f"{ACTION}{outcome.status}", action, cause, data, at=at)
 
@@ -253,6 +267,12 @@ def refused_event(refusal: Refusal, *, cause: Event, position: int, at: float) -
         event=position,
     )
     return _caused(f"{ACTION}refused", refusal.action, cause, data, at=at)
+
+
+def waiting_event(action: Action, reason: str, *, cause: Event, position: int, at: float) -> Event:
+    """A granted action waits until it may be called. Its intent follows when it is about to be."""
+    data = ActionData(**_facts(action), status="waiting", error=reason, policy=AT_ONCE, event=position)
+    return _caused(WAITING, action, cause, data, at=at)
 
 
 def approval_event(refusal: Refusal, *, cause: Event, position: int, at: float, expires: float) -> Event:

@@ -10,7 +10,7 @@ from itertools import islice
 import msgspec
 
 from orchestrator import windows
-from orchestrator.journal import access, own, spending
+from orchestrator.journal import access, circuits, own, spending
 from orchestrator.journal.drafts import cursor_of, event_of, intent_of, turn_of
 from orchestrator.journal.state import (
     LOADS,
@@ -104,6 +104,8 @@ def fold_turn(state: State, turn: Turn) -> None:
             if judgement := judged.get(action.id):
                 _follow(state, judgement, f"{goal}/{action.tool}")
                 spending.spend(state, judgement, action, goal=goal, subject=turn.subject)
+                if judgement.situation.health:
+                    circuits.try_again(state, judgement, goal=decision.goal, event=turn.event)
     if state.counts.turns % SWEEP == 0:
         _sweep(state, turn.at)
 
@@ -230,6 +232,8 @@ def _fold_outcome(state: State, data: own.ActionData, event: Event, record: Reco
     state.open.pop(data.action, None)
     if state.repeated or state.histories:
         spending.conclude(state, data, goal_id(data.goal))
+    if state.rules.breakers:
+        circuits.conclude(state, data, at=event.time.timestamp())
     match data.status:
         case "refused":
             state.counts.refused += 1
@@ -288,6 +292,7 @@ def _fold_attempt(state: State, event: Event, record: Record) -> None:
         case own.TURN_PARKED:
             data = msgspec.convert(event.data, own.ParkedData)
             state.parked[data.position] = Parked(data, event.subject, record.position, record.at)
+            circuits.give_back(state, lambda trial: trial.event == data.position)
             state.attempts.pop(data.position, None)
             state.retried.pop(data.position, None)
         case own.TURN_RETRIED | own.TURN_DROPPED:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from orchestrator.clock import seconds
-from orchestrator.journal import own
+from orchestrator.journal import circuits, own
 from orchestrator.journal.state import Past, State, Stop, account
 from orchestrator.limits import Budget, Rules
 from orchestrator.types import Action, Bill, Event, Goal, Judgement, Situation
@@ -127,6 +127,7 @@ def _stop(state: State, event: Event, data: own.StopData) -> None:
 
 def _rule(state: State, rules: Rules) -> None:
     state.rules = rules
+    circuits.rule(state)
     for budget in rules.budgets:
         _ask(state, budget.account, budget)
     if rules.repeat:

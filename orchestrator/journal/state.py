@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Struct, field
 
+from orchestrator.breakers import Circuit
 from orchestrator.clock import seconds
 from orchestrator.journal import own
 from orchestrator.journal.access import Token
@@ -150,10 +151,11 @@ class State(Struct):
     rules: what holds for every goal. stopped: by goal, or `all`. By account (a goal, or a shared budget): `spent`,
     `paid`, `tokens` and `sums`, for as long as `horizons` says: the longest ever asked for (seconds). repeats: when
     near-duplicates were granted. cooled, reached: when a key or value was last granted, and how long that counts.
-    repeated: by open action, which call it is. running: whether the last loop that began has not said that it ended.
-    loading: by `loading_key`, how often goals were being loaded when the process ended. attempts: how often the turn of
-    an event was taken up and did not end. By event position: `parked` turns, where somebody had one `retried`, and
-    those behind the cursor that somebody `dropped`. access: whom HTTP lets in, tokens by name.
+    circuits: of breakers, by tool or server. repeated: by open action, which call it is. running: whether the last loop
+    that began has not said that it ended. loading: by `loading_key`, how often goals were being loaded when the process
+    ended. attempts: how often the turn of an event was taken up and did not end. By event position: `parked` turns,
+    where somebody had one `retried`, and those behind the cursor that somebody `dropped`. access: whom HTTP lets in,
+    tokens by name.
     """
 
     position: int = 0
@@ -183,6 +185,7 @@ class State(Struct):
     lineages: dict[str, tuple[str, ...]] = {}
     observed: dict[str, Observed] = {}
     tools: dict[str, ToolStats] = {}
+    circuits: dict[str, Circuit] = {}
     progress: dict[str, GoalStats] = {}
     running: bool = False
     loading: dict[str, int] = {}

@@ -47,7 +47,7 @@ class Doubt:
             await asyncio.sleep(rest if outcome.attempts else 0)
             if not await leave():
                 break
-            again = await self._toolbox.act(grant, again=leave)
+            again = await self._again(grant, leave)
             attempts, took = outcome.attempts + again.attempts, outcome.seconds + again.seconds
             outcome = replace(again, attempts=attempts, seconds=took)
             if outcome.status != "unknown":
@@ -60,6 +60,14 @@ class Doubt:
                 grant.action.id[:12],
             )
         return replace(outcome, on_unknown=wanted)
+
+    async def _again(self, grant: Grant, leave: Again) -> Outcome:
+        tool, places = grant.action.tool, self._toolbox.places
+        await places.wait(tool)
+        try:
+            return await self._toolbox.act(grant, again=leave)
+        finally:
+            places.give(tool)
 
     async def _reconciled(self, action: Action) -> Outcome | bool | None:
         """The outcome of an action that is done, False for one that is not, None where nobody can tell."""

@@ -1,4 +1,4 @@
-"""The last leave before a call: that nobody has stopped it meanwhile, and that another call of it is still paid for.
+"""The last leave before a call: nobody has stopped it meanwhile, no breaker opened, and another call is still paid for.
 
 What is stopped is heard here as soon as it is durable, ahead of all the events that wait for their turn: a plan under
 way begins no further call. The turn's own verdict stays as it was; the refusal is the action's outcome.
@@ -11,7 +11,9 @@ import msgspec
 from orchestrator.clock import Clock
 from orchestrator.errors import JournalError
 from orchestrator.guard.budget import budget
+from orchestrator.guard.freshness import freshness
 from orchestrator.guard.policy import Case
+from orchestrator.guard.quiet import quiet
 from orchestrator.guard.stop import halted, stop
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft, event_of
@@ -19,18 +21,24 @@ from orchestrator.journal.journal import Journal
 from orchestrator.journal.spending import known, spend_again
 from orchestrator.journal.state import ALL, State, goal_id
 from orchestrator.judging import Judging
+from orchestrator.loop.circuits import Circuits
 from orchestrator.situations import Asking
-from orchestrator.types import Action, Decision, Event, Grant, Refusal
+from orchestrator.types import Action, Decision, Event, GoalVersion, Grant, Refusal
 
 _log = logging.getLogger("mdl.loop")
 
 
 class Leave:
-    """Asks for one loop, by the policies it judges with. `follow` has to run for stops to be heard early."""
+    """Asks for one loop, by the policies it judges with. `follow` has to run for stops to be heard early.
+
+    Attributes:
+        circuits: those of breakers; they are told what became of each action.
+    """
 
     def __init__(self, journal: Journal, state: State, judging: Judging, *, clock: Clock) -> None:
         """Begin with what the journal says is stopped."""
         self._journal, self._state, self._judging, self._clock = journal, state, judging, clock
+        self.circuits = Circuits(state, judging, clock=clock)
         self._after, self._stopped = state.position, {name: one.by for name, one in state.stopped.items()}
 
     async def follow(self) -> None:
@@ -51,23 +59,46 @@ class Leave:
         what = next((name for name in (goal_id(action.goal), ALL) if name in self._stopped), None)
         return None if what is None else halted(action, what, self._stopped[what])
 
+    def refusal(self, action: Action) -> Refusal | None:
+        """The refusal of a granted action that may not be called any more."""
+        return self.halted(action) or self.circuits.refusal(action)
+
+    def anew(self, action: Action, event: Event) -> Refusal | None:
+        """The refusal of an action that was granted a while ago, by what may be otherwise meanwhile.
+
+        What its grant has counted already is not asked for again, nor is a policy of one's own. `event` is what it is
+        for.
+        """
+        if refused := self.refusal(action):
+            return refused
+        version, id_ = self._state.goals.get(goal_id(action.goal)), goal_id(action.goal)
+        if version is None or version.paused:
+            reason = f"`{id_}` was {'removed' if version is None else 'paused'} while its call waited"
+            return Refusal(action=action, kind="deny", policy="grants", reason=reason)
+        case = self._case(action, version, event)
+        asked = [policy for policy in (freshness, quiet) if policy in self._judging.policies]
+        return next((refused for policy in asked if (refused := policy(case))), None)
+
     async def again(self, grant: Grant, event: Event) -> bool:
         """Whether a granted action may be called once more. It counts in its budgets before it is.
 
         `event` is what it is for.
         """
         action = grant.action
-        if self.halted(action):
+        if self.refusal(action):
             return False
         version = self._state.goals.get(goal_id(action.goal))
         if version is None or not (version.goal.budget or self._state.rules.budgets):
             return True
-        asking = Asking(self._state, version.goal, event, action, self._clock.now(), ())
-        case = self._judging.case(asking, version, Decision(goal=action.goal, verdict="act", actions=(action,)))
+        case = self._case(action, version, event)
         if budget in self._judging.policies and (refusal := budget(case)):
             _log.warning("%s of %s is not called again: %s", action.tool, action.goal, refusal.reason)
             return False
         return await self._count(case)
+
+    def _case(self, action: Action, version: GoalVersion, event: Event) -> Case:
+        asking = Asking(self._state, version.goal, event, action, self._clock.now(), ())
+        return self._judging.case(asking, version, Decision(goal=action.goal, verdict="act", actions=(action,)))
 
     async def _count(self, case: Case) -> bool:
         situation, action = case.situation, case.action

@@ -75,7 +75,10 @@ class Loop:
         self._beside, self._lanes = Beside(self._tasks), Lanes(self._tasks, width=self._settings.lanes)
         doubt = Doubt(toolbox, self._goal)
         self._leave = Leave(journal, self.state, stages.judging, clock=clock)
-        plans = Plans(journal, toolbox, doubt=doubt, leave=self._leave, clock=clock, timings=self.timings)
+        self._places = toolbox.places
+        plans = Plans(
+            journal, toolbox, doubt=doubt, leave=self._leave, lanes=self._lanes, clock=clock, timings=self.timings
+        )
         self._progress = Progress(self.state.cursor)
         self._marks = Marks(journal, self.state, self._progress, plans, spawn=self._beside.spawn, every=snapshot_every)
         self.parking = Parking(journal, self.state, plans, clock=clock)
@@ -281,6 +284,7 @@ class Loop:
     async def _drain(self, following: asyncio.Task[None]) -> None:
         following.cancel()
         self._beside.cancel()
+        self._places.close()
         try:
             async with asyncio.timeout(self._settings.drain):
                 await asyncio.wait((following,))

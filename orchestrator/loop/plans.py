@@ -16,7 +16,9 @@ from orchestrator.guard.approval import EXPIRY
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft, intent_draft, outcome_draft
 from orchestrator.journal.journal import Journal
+from orchestrator.loop.admission import Admission
 from orchestrator.loop.doubt import Doubt
+from orchestrator.loop.lanes import Lanes
 from orchestrator.loop.leave import Leave
 from orchestrator.telemetry import Timings
 from orchestrator.types import Action, Draft, Event, Grant, Outcome, Record, Refusal
@@ -29,15 +31,24 @@ class Plans:
     """Carries out plans against one toolbox, into one journal."""
 
     def __init__(
-        self, journal: Journal, toolbox: Toolbox, *, doubt: Doubt, leave: Leave, clock: Clock, timings: Timings
+        self,
+        journal: Journal,
+        toolbox: Toolbox,
+        *,
+        doubt: Doubt,
+        leave: Leave,
+        lanes: Lanes,
+        clock: Clock,
+        timings: Timings,
     ) -> None:
         """Share the loop's timings."""
-        self._journal, self._toolbox, self._clock, self._timings = journal, toolbox, clock, timings
-        self._doubt, self._leave = doubt, leave
+        self._journal, self._clock, self._timings, self._doubt, self._leave = journal, clock, timings, doubt, leave
+        self._lanes = lanes
+        self._admission = Admission(toolbox, leave=leave, lanes=lanes, clock=clock, append=self.record)
 
     def halted(self, action: Action) -> bool:
-        """Whether somebody has stopped an action's goal."""
-        return self._leave.halted(action) is not None
+        """Whether an action that was granted may not be called any more."""
+        return self._leave.refusal(action) is not None
 
     async def carry_out(
         self, plan: Sequence[Grant | Refusal], *, event: Event, position: int, first: Outcome | None = None
@@ -51,14 +62,16 @@ class Plans:
             if isinstance(verdict, Refusal):
                 await self._refuse(verdict, event=event, position=position)
                 return
-            if first is None and (halted := self._leave.halted(verdict.action)):
-                await self._refuse(halted, event=event, position=position)
+            began = perf_counter()
+            outcome, first = first or await self._admission.call(verdict, event=event, position=position), None
+            if isinstance(outcome, Refusal):
+                await self._refuse(outcome, event=event, position=position)
                 return
-            began, again = perf_counter(), partial(self._leave.again, verdict, event)
-            outcome, first = first or await self._toolbox.act(verdict, again=again), None
             if outcome.status == "unknown":
-                outcome = await self._doubt.settle(verdict, outcome, leave=again)
-            self._timings.add("act", perf_counter() - began)
+                with self._lanes.calling():
+                    again = partial(self._leave.again, verdict, event)
+                    outcome = await self._doubt.settle(verdict, outcome, leave=again)
+            self._timings.add("act", perf_counter() - began - outcome.waited)
             await self.conclude(outcome, event=event, position=position, following=following)
             if not outcome.goes_on:
                 return
@@ -69,7 +82,9 @@ class Plans:
         drafts = [outcome_draft(made, cause=position)]
         if following and outcome.goes_on:
             drafts.append(intent_draft(following, key=event.key, cause=position))
-        await self.record(drafts)
+        (stored, *_) = await self.record(drafts)
+        if stored is not None:
+            self._leave.circuits.hear(made.data, at=made.time.timestamp(), position=stored.position)
 
     async def record(self, drafts: Sequence[Draft]) -> list[Record | None]:
         """Append, waiting for as long as the journal is full or locked: what happened may not be lost.

@@ -4,7 +4,7 @@ A repeatable tool is called again with the same key; what anything else did is i
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import dropwhile
 
 from msgspec import Struct
@@ -27,12 +27,14 @@ _UNKNOWN = "the loop ended while this call ran, and nobody knows whether it took
 class Unfinished(Struct, frozen=True):
     """The plans of one turn that a crash cut off, each from its announced action on.
 
-    The turn stands for the event at `position`; `event` is the one its actions are for.
+    The turn stands for the event at `position`; `event` is the one its actions are for. waiting: actions that still
+    waited to be called.
     """
 
     event: Event
     position: int
     plans: tuple[Plan, ...]
+    waiting: frozenset[str] = frozenset()
 
 
 def turned(journal: Journal, *, after: int) -> set[int]:
@@ -55,7 +57,7 @@ def cut(journal: Journal, position: int) -> Unfinished | None:
         plan_of(turn, one, traceparent=event.traceparent) for turn in turns for one in turn.decisions if one.actions
     ]
     rests = [tuple(dropwhile(lambda verdict: _ended(journal, verdict), plan)) for plan in plans]
-    return Unfinished(event, position, tuple(rest for rest in rests if rest and rest[0].action.id in announced))
+    return _unfinished(journal, event, position, [one for one in rests if one and one[0].action.id in announced])
 
 
 def unfinished(journal: Journal, state: State) -> Iterator[Unfinished]:
@@ -70,7 +72,7 @@ def unfinished(journal: Journal, state: State) -> Iterator[Unfinished]:
         if event is None or len(plans) < len(actions):
             _log.error("the journal holds no plan for %s, announced for event %d", ", ".join(actions), position)
         if event is not None and plans:
-            yield Unfinished(event, position, tuple(plans))
+            yield _unfinished(journal, event, position, plans)
 
 
 async def resume(cut: Unfinished, *, toolbox: Toolbox, plans: Plans) -> None:
@@ -85,9 +87,22 @@ async def drop(left: Unfinished, *, by: str, plans: Plans) -> None:
         await plans.conclude(outcome, event=left.event, position=left.position, following=None)
 
 
+def _unfinished(journal: Journal, event: Event, position: int, plans: Sequence[Plan]) -> Unfinished:
+    waiting = frozenset(plan[0].action.id for plan in plans if _waits(journal, plan[0].action.id))
+    return Unfinished(event, position, tuple(plans), waiting)
+
+
+def _waits(journal: Journal, action: str) -> bool:
+    """Whether an action has waited to be called and never was: its intent would stand behind that it waits."""
+    found = journal.find(action)
+    since = next((one.position for one in found if one.type == own.WAITING), None)
+    return since is not None and not any(one.kind == "intent" and one.position > since for one in found)
+
+
 async def _resume(plan: Plan, cut: Unfinished, *, toolbox: Toolbox, plans: Plans) -> None:
     first = plan[0]
-    if isinstance(first, Grant) and (plans.halted(first.action) or not await _may_repeat(first, toolbox)):
+    waits = first.action.id in cut.waiting
+    if isinstance(first, Grant) and not waits and (plans.halted(first.action) or not await _may_repeat(first, toolbox)):
         outcome = Outcome(action=first.action, status="unknown", error=_UNKNOWN, attempts=0)
         await plans.carry_out(plan, event=cut.event, position=cut.position, first=outcome)
         return

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
-from orchestrator.decide.planner import Proposal, Question
+from orchestrator.decide.planner import Proposal, Question, Resting
 from orchestrator.decide.ranking import properties
 from orchestrator.errors import MDLError, PlannerError, ToolError
 from orchestrator.expressions import bind, event_variables
@@ -17,6 +17,7 @@ from orchestrator.journal.state import State, ToolStats
 from orchestrator.judging import Decided
 from orchestrator.replay.difference import NEVER_READ
 from orchestrator.sinks import Sinks, nowhere
+from orchestrator.situations import resting
 from orchestrator.types import (
     Action,
     Call,
@@ -109,6 +110,11 @@ class Recall:
         """A tool's sinks as they were then, where the turn tells it."""
         then = next((situation.sinks or {} for action, situation in self._judged() if action.tool == tool), None)
         return self._declared(tool) if then is None else then
+
+    def resting(self, question: Question, state: State, now: float) -> Resting:
+        """The tools that were left alone when its goal was decided for, where the turn tells it."""
+        then = next((one for one in (self.turn.decisions if self.turn else ()) if one.goal == question.goal.name), None)
+        return resting(question, state, now) if then is None else then.resting
 
     def learnt(self, state: State) -> State:
         """A state with the latencies that tools had when the turn was decided, as far as it tells them."""

@@ -80,7 +80,14 @@ class Replay:
         self._examining = Orienting(self._recall.read, meaning=vendors.examining)
         model = vendors.model if changes.planner == "model" else self._recall if recorded else None
         self._without, self._with = (
-            Judging(self._recall.tools, model=one, policies=vendors.policies, sinks=self._recall.sinks, recalled=True)
+            Judging(
+                self._recall.tools,
+                model=one,
+                policies=vendors.policies,
+                sinks=self._recall.sinks,
+                resting=self._recall.resting,
+                recalled=True,
+            )
             for one in (None, model)
         )
         self._models = vendors.model is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from opentelemetry import trace
 
+from orchestrator.act.places import Busy, Places
 from orchestrator.act.servers import Servers
 from orchestrator.errors import SettingsError, ToolError
 from orchestrator.settings import ServerSettings
@@ -255,3 +256,35 @@ async def test_two_configurations_of_one_modules_server_are_refused(running: Run
     with pytest.raises(SettingsError, match="a module holds one `config`"):
         async with running(settings):
             pass
+
+
+# ---------------------------------------------------------------- places, and what says nothing of a tool
+
+
+async def test_a_read_waits_for_its_place_within_its_time(desk: Running) -> None:
+    async with desk(timeout="50ms") as servers:
+        servers.places = Places({"desk": 1})
+        assert servers.places.take("desk.never")
+        with pytest.raises(ToolError, match=r"`desk.never_read` did not begin, since no more calls may run"):
+            await servers.read(Call("desk.never_read"))
+        servers.places.give("desk.never")
+        with pytest.raises(ToolError, match=r"`desk.never_read` did not end within 0.05 s"):
+            await servers.read(Call("desk.never_read"))
+        assert servers.places.busy() == {"desk": Busy(0, 0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "misfit"),
+    [
+        ("desk.refuse", {}, False),
+        ("desk.refuse", {"limt": 5}, True),
+        ("desk.large", {"size": "many"}, True),
+        ("desk.gone", {}, False),
+    ],
+)
+async def test_what_failed_for_its_arguments_is_told_from_what_failed_by_itself(
+    grant: Granting, desk: Running, tool: str, arguments: dict[str, Json], misfit: bool  # noqa: FBT001  a parameter
+) -> None:  # fmt: skip
+    async with desk() as servers:
+        outcome = await servers.act(grant(tool, **arguments))
+    assert (outcome.status, outcome.misfit) == ("failed", misfit)

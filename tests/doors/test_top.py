@@ -11,14 +11,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
+from orchestrator.act.places import Busy
+from orchestrator.counted import Health
 from orchestrator.doors.top import Recent
 from orchestrator.doors.top_views import View, lines, picture
 from orchestrator.figures import Figures, Totals
 from orchestrator.journal.state import GoalStats, ToolStats
+from orchestrator.limits import Breaker
 from orchestrator.loop.loop import Queues
 from orchestrator.telemetry import Quantiles
 from tests.doors.places import NOTIFY, Place, environment, until
@@ -150,6 +154,7 @@ def test_metrics_are_named_after_what_they_are(place: Place) -> None:
     assert {name for name, kind in kinds.items() if kind == "counter"} == {
         "mdl_events", "mdl_turns", "mdl_actions", "mdl_refusals", "mdl_decisions", "mdl_goal_fired",
         "mdl_goal_near_misses", "mdl_goal_held", "mdl_goal_missed", "mdl_tool_calls", "mdl_tool_failures",
+        "mdl_breaker_opened",
     }  # fmt: skip
     counted = [one.name for name, kind in kinds.items() if kind == "counter" for one in told[name].samples]
     assert all(name.endswith("_total") for name in counted)
@@ -284,6 +289,15 @@ def test_large_numbers_and_odd_names_fit_too(width: int) -> None:
     assert max(console.measure(line).maximum for line in drawn) <= width
     assert "\x1b" not in "".join(drawn)
     assert sum("12345678" in line for line in drawn) >= 40
+
+
+def test_it_says_what_is_left_alone_and_what_waits() -> None:
+    calm = "\n".join(shown(many(), width=80))
+    assert "breakers" not in calm
+    broken = Health(circuit="crm.add", breaker=Breaker(), state="open", failures=5, until=0.0)
+    drawn = shown(replace(many(), circuits={"crm.add": broken}, busy={"erp": Busy(8, 3, 8)}), width=80)
+    assert [line.split(maxsplit=1)[1].strip() for line in drawn if line.startswith("breakers")] == ["crm.add is open"]
+    assert [line.split(maxsplit=2)[2].strip() for line in drawn if line.startswith("at once")] == ["erp: 3 wait for 8"]
 
 
 def test_a_low_terminal_shows_the_busiest_and_says_how_many_more() -> None:

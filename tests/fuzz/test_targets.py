@@ -42,7 +42,7 @@ OWN = {
     ],
     "what the loop says of itself, on its way to a person": [
         "orchestrator.doors.demo", "orchestrator.doors.lines", "orchestrator.doors.replay_views",
-        "orchestrator.doors.show", "orchestrator.doors.top",
+        "orchestrator.doors.session", "orchestrator.doors.show", "orchestrator.doors.top",
     ],
     "names and texts of this checkout: of functions, prompts, tests, and a formula's worker and who starts it": [
         "mcp_servers.formula.worker", "orchestrator.act.action", "orchestrator.decide.prompt", "orchestrator.testing",

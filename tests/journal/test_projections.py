@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
+from orchestrator.act.places import Places
 from orchestrator.act.toolbox import Again
 from orchestrator.errors import JournalFull
 from orchestrator.journal import own, projections
@@ -18,6 +19,7 @@ from orchestrator.journal.projections import fold, fold_event, fold_turn
 from orchestrator.journal.snapshots import load, pack, restore
 from orchestrator.journal.spending import keep
 from orchestrator.journal.state import State
+from orchestrator.limits import Breaker, Rules
 from orchestrator.loop import parking
 from orchestrator.testing import ManualClock, MemoryJournal
 from orchestrator.types import (
@@ -75,6 +77,7 @@ GOALS = (
     goal("wanting", on="shop.other", want=Want(holds="true", see={"x": Call("t.see")})),
     goal("chained", on="dev.mdl.action.succeeded", do=(call("t.act"),), rate=goal().rate),
 )
+BREAKERS = Rules(breakers={"t.act": Breaker(failures=2, rest="3s"), "t": Breaker(failures=3, within="9s", rest="1s")})
 
 
 class Lagging(MemoryJournal):
@@ -185,6 +188,7 @@ class World:
     async def life(self, steps: Sequence[tuple[str, int]]) -> None:
         """One life of the loop; a snapshot is taken whenever one can be."""
         self.running.clear()
+        self.tools.places = Places({"t.act": 2, "t": 3})
         async with living(self.journal, self.tools, clock=self.clock, snapshot_every=1, drain="1ms") as one:
             await self.mark(own.LOOP_STARTED)
             for what, number in steps:
@@ -197,6 +201,7 @@ class World:
     async def end(self) -> Life:
         """A last life in which everything comes to its end."""
         self.free, self.failures, self.tools.doubts = True, 0, 0
+        self.tools.places = Places({"t.act": 2, "t": 3})
         async with living(self.journal, self.tools, clock=self.clock, snapshot_every=7) as one:
             await one.idle()
             await self.respond(own.TURN_RETRIED)
@@ -223,6 +228,7 @@ def test_live_from_a_snapshot_and_from_the_first_record_the_state_is_the_same(
         stack.setattr(parking, "RESTS", (0, 0))
         world = World(seed)
         await set_goals(world.journal, *GOALS)
+        await emit(world.journal, own.rules_event(BREAKERS, head=world.journal.head, at=START))
         for life in lives(steps):
             await world.life(life)
         last = await world.end()

@@ -10,6 +10,7 @@ from orchestrator.journal.drafts import cursor_draft
 from orchestrator.journal.state import State
 from orchestrator.judging import Judging
 from orchestrator.loop.doubt import Doubt
+from orchestrator.loop.lanes import Lanes
 from orchestrator.loop.leave import Leave
 from orchestrator.loop.plans import Plans, together
 from orchestrator.telemetry import Timings
@@ -37,7 +38,8 @@ def plans(journal: MemoryJournal) -> Plans:
     doubt = Doubt(toolbox, lambda _: None)
     clock = ManualClock()
     leave = Leave(journal, State(), Judging(toolbox.tools), clock=clock)
-    return Plans(journal, toolbox, doubt=doubt, leave=leave, clock=clock, timings=Timings())
+    lanes = Lanes(asyncio.TaskGroup(), width=1)
+    return Plans(journal, toolbox, doubt=doubt, leave=leave, lanes=lanes, clock=clock, timings=Timings())
 
 
 async def test_a_full_or_locked_journal_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,6 +140,8 @@ def test_the_ten_thousand_events_are_of_every_kind(past: SqliteReader) -> None:
     assert {"third", "region", "fresh", "risky", "after"} <= near
     decided = Counter((one.decided_by, one.verdict) for turn in made for one in turn.decisions)
     assert {("compiled", "act"), ("fallback", "act"), ("model", "act"), ("model", "wait")} <= decided.keys()
+    assert any(one.state == "half-open" for turn in made for j in turn.judgements for one in j.situation.health)
+    assert any("t.find_order" in one.resting for turn in made for one in turn.decisions)
     heard = Counter(one.type for one in events(past, own.OWN))
     assert set(heard) >= {*own.GOAL_CHANGES, own.WANT_HELD, f"{own.ACTION}failed", own.APPROVAL_DENIED}
     assert any(not touch.goal.endswith("@1") for turn in made for touch in turn.touches)
