@@ -48,7 +48,7 @@ OWN = {
         "mcp_servers.formula.worker", "orchestrator.act.action", "orchestrator.decide.prompt", "orchestrator.testing",
     ],
     "values that were read before, made anew, or matched with a pattern that takes no time": [
-        "orchestrator.act.direct", "orchestrator.decide.decision", "orchestrator.guard.own",
+        "orchestrator.act.direct", "orchestrator.act.hint", "orchestrator.decide.decision", "orchestrator.guard.own",
         "orchestrator.guard.repeat", "orchestrator.journal.http_places", "orchestrator.orient.index",
         "orchestrator.orient.meaning", "rag.words",
     ],
