@@ -53,7 +53,7 @@ OWN = {
         "orchestrator.orient.meaning", "rag.words",
     ],
     "masks, tokens and isolation: held by tests of their own so far, and without a target yet": [
-        "orchestrator.act.isolation", "orchestrator.credential", "orchestrator.doors.masks",
+        "orchestrator.credential", "orchestrator.doors.masks",
         "orchestrator.journal.access", "orchestrator.masking.detect", "orchestrator.masking.echo",
         "orchestrator.masking.mask", "orchestrator.masking.names", "orchestrator.masking.numbers",
         "orchestrator.masking.view", "orchestrator.sinks.glance", "orchestrator.tokens",
