@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from tests.attacks.cases import Case, World, cases, given
-from tests.attacks.stand_ins import CALLED, POLICIES
+from tests.attacks.stand_ins import POLICIES
 from tests.attacks.verdict import Verdict, numbers, table, verdict, well
 from tests.attacks.world import Played, play
 
@@ -50,7 +50,7 @@ class Run:
         """For each policy an attack that is stopped with it and gets through without it, or None."""
         for policy in POLICIES:
             named = sorted(
-                (case for case in chosen if CALLED.get(policy, policy) in case.stopped_by),
+                (case for case in chosen if policy in case.stopped_by),
                 key=lambda case: len(case.stopped_by),
             )
             yield policy, next(self._through(named, policy), None)

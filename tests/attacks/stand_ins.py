@@ -35,9 +35,6 @@ NO_ATTACKS = {"breaker"}
 POLICIES = tuple(one for one in _policies() if one not in NO_ATTACKS)
 """Every other policy of the guard by the name of its function, read from the code, so that none is forgotten."""
 
-CALLED = {"masks": "masking"}
-"""What cases call a policy in `stopped_by`, where it is not the name of its function."""
-
 
 @contextmanager
 def stand_ins(*, clock: Clock, planner: Planner | None, without: Collection[str] = ()) -> Generator[None]:

@@ -17,7 +17,10 @@ from tests.attacks.plain import Json, mapped
 NOBODYS = "0" * 64
 """The id of an action there never was."""
 
-_WORD = re.compile(r"\{(n|waiting|action|token|hash|mask)(?::([^{}]+))?\}")
+_LETTERS = 28
+"""How many letters a mask ends with; what stands before them, anybody can write."""
+
+_WORD = re.compile(r"\{(n|waiting|action|token|hash|mask|letters)(?::([^{}]+))?\}")
 
 
 class MissingError(Exception):
@@ -56,13 +59,15 @@ class Words:
                 return hashlib.sha256(self._tokens.get(of, "").encode()).hexdigest()
             case "mask", str():
                 return self._mask(of)
+            case "letters", str():
+                return self._mask(of)[-_LETTERS:]
             case _:
                 return None
 
     def _mask(self, kind: str) -> str:
         """The first mask of a kind that stands in the journal; one that nobody was ever given, where none does."""
         masks = (found[0] for one in records(self._journal) for found in MASK.finditer(one.body.decode()))
-        return next((mask for mask in masks if kind_of(mask) == kind), f"mask~{kind}@{'a' * 28}")
+        return next((mask for mask in masks if kind_of(mask) == kind), f"mask~{kind}@{'a' * _LETTERS}")
 
     def _waiting(self) -> list[str]:
         asked = (event_of(record) for record in records(self._journal) if record.type == APPROVAL_REQUESTED)
