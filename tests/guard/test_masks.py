@@ -1,10 +1,14 @@
+import pytest
+
+from orchestrator.clock import utc
 from orchestrator.guard.masks import masks
+from orchestrator.guard.policy import Case
 from orchestrator.guard.repeat import likeness
 from orchestrator.guard.verdict import POLICIES
 from orchestrator.journal.state import account
 from orchestrator.limits import Repeat, Rules
 from orchestrator.masking.mask import mask
-from orchestrator.types import Action, Grant, Json, Refusal
+from orchestrator.types import Action, Decision, Event, GoalVersion, Grant, Json, Refusal, Situation
 from tests.guard.desk import Desk, a_goal
 
 KEY = b"k" * 64
@@ -28,6 +32,31 @@ def test_an_action_holds_only_masks_that_its_event_or_its_goal_holds() -> None:
         assert isinstance(found, verdict), (argument, seen, found)
         if isinstance(found, Refusal):
             assert (found.policy, found.numbers) == ("masks", {"masks": 1, "strange": 1})
+
+
+@pytest.mark.parametrize(
+    ("type_", "status", "verdict"),
+    [
+        ("dev.mdl.action.refused", "refused", "masks"),
+        ("dev.mdl.goal.clarify", None, "masks"),
+        ("dev.mdl.action.succeeded", "succeeded", None),
+        ("dev.mdl.approval.requested", "waiting", None),
+        ("shop.refused", "refused", None),
+    ],
+)
+def test_what_the_loop_reports_of_a_refusal_makes_no_mask_whole(
+    type_: str, status: str | None, verdict: str | None
+) -> None:
+    data: Json = {"status": status, "arguments": {"to": BOB}, "error": BOB}
+    event = Event(id="e", source="s", type=type_, time=utc(0), subject=ANN, data=data)
+    goal = GoalVersion(goal=a_goal(), version=1, home="journal")
+    said = [masks(_asked(mask_, event, goal)) for mask_ in (BOB, ANN)]
+    assert [one and one.policy for one in said] == [verdict, None]
+
+
+def _asked(argument: Json, event: Event, goal: GoalVersion) -> Case:
+    action = Action.of(event, goal.name, step="0", tool="t.act", arguments={"to": argument})
+    return Case(action, Decision(goal=goal.name, verdict="act", actions=(action,)), goal, event, Situation(now=0.0))
 
 
 def test_two_spellings_of_a_subject_share_a_rate_behind_masks_too() -> None:
