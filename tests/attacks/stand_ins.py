@@ -29,11 +29,8 @@ def _policies() -> Generator[str]:
     yield "own"
 
 
-NO_ATTACKS = {"breaker"}
-"""Policies that hold no attacker back: a breaker leaves alone what fails by itself."""
-
-POLICIES = tuple(one for one in _policies() if one not in NO_ATTACKS)
-"""Every other policy of the guard by the name of its function, read from the code, so that none is forgotten."""
+POLICIES = tuple(_policies())
+"""Every policy of the guard by the name of its function, read from the code, so that none is forgotten."""
 
 
 @contextmanager
