@@ -67,6 +67,7 @@ def test_what_the_owners_expression_gives_passes_whoever_planned_it() -> None:
 @pytest.mark.parametrize(
     "arguments", [{"to": "acct-666", "amount": 50}, {"to": "acct-7", "amount": 5000}, {"to": 7, "amount": 50}]
 )
+@pytest.mark.promise("leave:taint")
 def test_another_value_does_not_pass_in_any_spelling(arguments: dict[str, Json]) -> None:
     assert "neither what the goal's `do` gives" in str(refused(REFUND, **arguments))
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from orchestrator.act.toolbox import Again
 from orchestrator.control import Control
 from orchestrator.decide.planner import Proposal, Question
@@ -55,6 +57,7 @@ async def test_a_plan_under_way_begins_no_further_call() -> None:
         assert plain(life.state) == plain(folded(journal))
 
 
+@pytest.mark.promise("leave:stop")
 async def test_a_stop_does_not_wait_for_the_events_before_it() -> None:
     journal, held = MemoryJournal(), Held()
     await set_goals(journal, goal(do=(call("t.held"),), rate=Rate(10_000)))

@@ -216,6 +216,7 @@ async def test_an_outcome_reaches_a_goal_that_names_it_and_the_chain_of_causes_g
     assert life.state.counts.succeeded < LIMIT
 
 
+@pytest.mark.promise("leave:circles")
 async def test_two_goals_that_set_each_other_off_are_stopped() -> None:
     journal = MemoryJournal()
     ping, pong = goal("ping", on="ping", do=(call("t.ping"),)), goal("pong", on="pong", do=(call("t.pong"),))
@@ -235,6 +236,7 @@ async def test_two_goals_that_set_each_other_off_are_stopped() -> None:
 
 
 @pytest.mark.parametrize("on", ["dev.mdl.action.refused", "dev.mdl.approval.requested", "dev.mdl.decision.clarify"])
+@pytest.mark.promise("leave:circles")
 async def test_a_goal_that_hears_of_what_it_brings_about_itself_comes_to_an_end(on: str) -> None:
     journal = MemoryJournal()
     do = (call("t.act", id="=event.data.nothing") if "clarify" in on else call("t.act"),)
