@@ -23,7 +23,7 @@ PROMISES = {
     "decide:model": "A model decides where it is asked, and the fallback where it is away.",
     "leave:grants": "An approval of something the goal may not call does not let it through.",
     "leave:stop": "A stop is heard ahead of everything that waits, and no further call begins.",
-    "leave:circles": "A goal that hears of what it brings about itself, or two that set each other off, come to an end.",
+    "leave:circles": "A goal that hears of what it brings about itself, or two that set each other off, end.",
     "leave:taint": "What an event, a tool or a planner says enters a sink only as the goal's owner wrote it.",
     "leave:breaker": "What fails too often is left alone until one call shows that it works again.",
     "leave:expiry": "An hour later nothing can be approved.",
