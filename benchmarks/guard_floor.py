@@ -19,6 +19,8 @@ from guard_scenes import (
     ALIKE,
     ALIKE_WITHIN,
     DAY,
+    FAILED_WITHIN,
+    FAILURES,
     FRESH,
     GOAL,
     MOST_REACHED,
@@ -27,6 +29,7 @@ from guard_scenes import (
     PAUSE,
     RATE,
     REFUNDS,
+    REST,
     SHARED,
     TOOL,
     Asked,
@@ -68,6 +71,7 @@ class Facts(NamedTuple):
     actions: int
     usd: float
     amount: float
+    resting: bool
 
 
 class ByHand:
@@ -85,6 +89,9 @@ class ByHand:
         self._repeats: dict[bytes, list[float]] = {}
         self._cooled: dict[str, float] = {}
         self._reached: dict[str, float] = {}
+        self._failed, self._rests_until = list[float](), 0.0
+        for ago in scene.failed:
+            self._fail(scene.now - ago)
         for past in sorted(scene.past, key=lambda past: -past.ago):
             self._charge(scene.now - past.ago, past.subject, past.arguments)
 
@@ -128,7 +135,13 @@ class ByHand:
             actions=_after(self._times, day),
             usd=_sum(self._paid, day),
             amount=_sum(self._sums, day),
+            resting=now < self._rests_until,
         )
+
+    def _fail(self, at: float) -> None:
+        self._failed.append(at)
+        if _after(self._failed, at - FAILED_WITHIN) >= FAILURES:
+            self._rests_until = at + REST
 
     def _charge(self, at: float, subject: str, given: dict[str, Any]) -> None:
         self._times.append(at)
@@ -191,6 +204,8 @@ def _time(facts: Facts) -> str | None:
 def _count(facts: Facts, amount: float) -> str | None:
     if facts.depth > _MOST_DEEP or facts.circle:
         return "depth"
+    if facts.resting:
+        return "breaker"
     if facts.repeated >= ALIKE:
         return "repeat"
     if facts.rate >= RATE:

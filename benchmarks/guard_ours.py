@@ -9,6 +9,8 @@ from functools import partial
 from guard_scenes import (
     ALIKE,
     ALIKE_WITHIN,
+    FAILED_WITHIN,
+    FAILURES,
     FRESH,
     GOAL,
     MOST_REACHED,
@@ -17,12 +19,14 @@ from guard_scenes import (
     PAUSE,
     RATE,
     REFUNDS,
+    REST,
     SHARED,
     TOOL,
     Asked,
     Scene,
 )
 
+from orchestrator.breakers import CLOSED, failed
 from orchestrator.clock import utc
 from orchestrator.decide.decision import decide_compiled
 from orchestrator.decide.planner import Question
@@ -34,7 +38,7 @@ from orchestrator.journal.projections import fold_turn
 from orchestrator.journal.spending import fold_limit, keep
 from orchestrator.journal.state import State, Stop
 from orchestrator.judging import Decided, Judging, Verdicts
-from orchestrator.limits import Budget, Cooldown, Quiet, Rate, Repeat, Rules, SharedBudget
+from orchestrator.limits import Breaker, Budget, Cooldown, Quiet, Rate, Repeat, Rules, SharedBudget
 from orchestrator.types import (
     Action,
     Blast,
@@ -70,6 +74,7 @@ _BUDGETS = (
     SharedBudget(tool="pay.*", actions=SHARED.actions, usd=SHARED.usd, sum={"amount": SHARED.amount}, per="1d"),
     SharedBudget(owner="support", tokens=200_000, per="1h"),
 )
+_BREAKER = Breaker(failures=FAILURES, within=f"{FAILED_WITHIN}s", rest=f"{REST}s")
 
 
 def office(case: Case) -> Refusal | None:
@@ -96,6 +101,10 @@ class Ours:
             asked = Asked(past.subject, data, past.arguments)
             fold_turn(self._state, self._judge(anything, *self._put(asked, f"past-{number}", ago=past.ago))().turn)
         if not plain:
+            circuit = CLOSED
+            for ago in scene.failed:
+                circuit = failed(circuit, _BREAKER, at=scene.now - ago)
+            self._state.circuits[TOOL] = circuit
             self._state.stopped.update({goal: Stop("somebody", scene.now) for goal in scene.stopped})
         if plain:
             self._judging = Judging(lambda: _TOOLS)
@@ -178,4 +187,5 @@ def _rules(scene: Scene) -> Rules:
         repeat=Repeat(most=ALIKE, within=f"{ALIKE_WITHIN}s"),
         budgets=_BUDGETS,
         owners=OWNERS,
+        breakers={TOOL: _BREAKER},
     )

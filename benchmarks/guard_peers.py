@@ -31,6 +31,7 @@ _CEDAR = """
 @id("quiet") forbid (principal, action, resource)
     when { !(context.tool like "mail.*") && (context.minute >= 1320 || context.minute < 360) };
 @id("depth") forbid (principal, action, resource) when { context.depth > 8 || context.circle };
+@id("breaker") forbid (principal, action, resource) when { context.resting };
 @id("repeat") forbid (principal, action, resource) when { context.repeated >= 5 };
 @id("rate") forbid (principal, action, resource) when { context.rate >= 30 };
 @id("cooldown") forbid (principal, action, resource) when { context.cooling > 0 };
@@ -65,6 +66,7 @@ _CASBIN = {
     "freshness": "r.ask.age > 600",
     "quiet": "not keyMatch(r.ask.tool, 'mail.*') and (r.ask.at >= '22:00' or r.ask.at < '06:00')",
     "depth": "r.ask.depth > 8 or r.ask.circle",
+    "breaker": "r.ask.resting",
     "repeat": "r.ask.repeated >= 5",
     "rate": "r.ask.rate >= 30",
     "cooldown": "r.ask.cooling > 0",
@@ -175,6 +177,7 @@ def _cedar_context(facts: Facts) -> dict[str, Any]:
         "reached": facts.reached,
         "most": facts.most,
         "actions": facts.actions,
+        "resting": facts.resting,
         "usd": round(facts.usd * 100),
         "spent": round(facts.amount * 100),
     }

@@ -16,6 +16,8 @@ OWNERS = {"support": ("mail.send", "pay.*"), "guest": ("mail.send",)}
 REFUNDS = "https://bank.example/refunds/"
 FRESH, PAUSE, ALIKE, ALIKE_WITHIN, RATE = 600.0, 600.0, 5, 600.0, 30
 """The limits, in seconds and in actions; the rate is per minute."""
+FAILURES, FAILED_WITHIN, REST = 5, 60.0, 30.0
+"""After so many failures within so many seconds the tool rests so many."""
 MOST_REACHED = 0.05
 """The share of all customers that may be refunded within a day."""
 
@@ -56,7 +58,8 @@ class Asked(NamedTuple):
 class Scene(Struct, frozen=True, kw_only=True):
     """An action, and what stands around it. said: the policy that is to refuse it, or `grant`.
 
-    age: of the event, in seconds. customers: how many there are. approve: tools that need a person.
+    age: of the event, in seconds. customers: how many there are. approve: tools that need a person. failed: how many
+    seconds ago calls of the tool failed, oldest first.
     """
 
     said: str
@@ -70,6 +73,7 @@ class Scene(Struct, frozen=True, kw_only=True):
     lineage: tuple[str, ...] = ("take-order/crm.note", "check-order/crm.note", "check-order/risk.ask")
     customers: int = 10_000
     past: tuple[Past, ...] = ()
+    failed: tuple[float, ...] = (45.0, 15.0)
 
 
 def arguments(data: dict[str, Any]) -> dict[str, Any]:
@@ -130,6 +134,7 @@ def scenes() -> list[Scene]:
         replace(scene, said="cooldown", past=past(Past(300.0, subject, scene.asked.arguments))),
         replace(scene, said="blast", customers=500),
         replace(scene, said="budget", past=past(Past(1000.0, subject, granted(8).arguments | {"amount": 99_990.0}))),
+        replace(scene, said="breaker", failed=(25.0, 20.0, 15.0, 10.0, 5.0)),
         replace(scene, said="approval", approve=("pay.*",)),
         replace(scene, said="dry_run", dry=(TOOL,)),
         replace(scene, said="own", asked=given(channel="phone")),

@@ -134,7 +134,7 @@ async def test_what_waits_between_gaps_can_still_be_answered(gapped: Path) -> No
         found = await Explainer(journal, life.state, examine=examine).explain(asked)
         assert [node.text for node in found.because][:2] == [
             "what a person was asked is gone, as `[journal] keep` says",
-            "dev.mdl.approval.granted about customer/5",
+            "dev.mdl.approval.granted about customer/5: by ann",
         ]
         clock.advance(99 * DAY)
         await emit(journal, event("much-later", type_="other"))
