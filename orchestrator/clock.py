@@ -9,7 +9,9 @@ from typing import Protocol
 from orchestrator.errors import SettingsError
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_LONGEST = 10_000 * 366 * 86400.0
+_LONGEST = 1_000 * 366 * 86400.0
+"""A thousand years from now is still a date; beyond the year 9999 there is none."""
+
 _WRITTEN = 100
 """Characters of a duration; what is longer is none."""
 
@@ -50,7 +52,7 @@ def seconds(duration: str) -> float:
         raise SettingsError(f"`{duration:.40}` is no duration; write for example `500ms`, `90s`, `1h30m` or `7d`")
     total = sum(float(number) * _UNITS[unit] for number, unit in parts)
     if total > _LONGEST:
-        raise SettingsError(f"`{duration:.40}` is longer than ten thousand years; a duration must be shorter")
+        raise SettingsError(f"`{duration:.40}` is longer than a thousand years; a duration must be shorter")
     if total <= 0:
         raise SettingsError(f"`{duration}` is no time at all; a duration must be above zero")
     return total

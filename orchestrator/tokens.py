@@ -96,7 +96,7 @@ class Tokens:
         if token is None or token.revoked is not None:
             names = ", ".join(sorted(one.name for one in known.values() if one.revoked is None))
             why = "was revoked already" if token else "does not exist"
-            raise SettingsError(f"token `{name}` {why}; {f'there are: {names}' if names else 'there are none'}")
+            raise SettingsError(f"token `{name:.60}` {why}; {f'there are: {names}' if names else 'there are none'}")
         data = RevokedData(name=name, number=token.number, by=os_user())
         await self._journal.append([event_draft(access.revoked_event(data, at=self._clock.now()))])
         return token
@@ -104,9 +104,9 @@ class Tokens:
 
 def _checked(wanted: Wanted) -> tuple[tuple[Role, ...], str]:
     if not _NAME.fullmatch(wanted.name):
-        raise SettingsError(f"`{wanted.name}` is no name for a token; letters, digits, `.`, `_` and `-` are")
+        raise SettingsError(f"`{wanted.name:.60}` is no name for a token; letters, digits, `.`, `_` and `-` are")
     if unknown := [role for role in wanted.roles if role not in ROLES]:
-        raise SettingsError(f"there is no role `{unknown[0]}`; roles are: {', '.join(ROLES)}")
+        raise SettingsError(f"there is no role `{unknown[0]:.60}`; roles are: {', '.join(ROLES)}")
     roles: tuple[Role, ...] = tuple(role for role in ROLES if role in wanted.roles)
     if not roles:
         raise SettingsError(f"a token without a role is good for nothing; roles are: {', '.join(ROLES)}")
@@ -116,7 +116,7 @@ def _checked(wanted: Wanted) -> tuple[tuple[Role, ...], str]:
         raise SettingsError("an owner binds what is done with goals, and the role `observe` does nothing with them")
     for bound in (*wanted.sources, *wanted.owners):
         if not _BOUND.fullmatch(bound):
-            raise SettingsError(f"`{bound[:60]}` is no source or owner; it is empty, or holds white space or controls")
+            raise SettingsError(f"`{bound:.60}` is no source or owner; it is empty, or holds white space or controls")
     person = known_as(wanted.person or "")
     if not person and {"steer", "approve"} & {*roles}:  # else one person with two tokens would be two
         raise SettingsError(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.clock import seconds
+from orchestrator.clock import seconds, utc
 from orchestrator.errors import SettingsError
 
 
@@ -16,6 +16,12 @@ def test_what_is_none_is_refused_in_a_short_line(text: str) -> None:
     with pytest.raises(SettingsError) as refused:
         seconds(text)
     assert len(str(refused.value)) < 200
+
+
+def test_so_long_from_now_there_is_a_date() -> None:
+    assert utc(1_763_719_200 + seconds("52000w")).year == 3022
+    with pytest.raises(SettingsError, match="longer than a thousand years"):
+        seconds("500000w")
 
 
 def test_a_text_of_a_million_signs_is_not_searched() -> None:

@@ -60,14 +60,17 @@ async def test_no_two_tokens_are_alike() -> None:
         ({"name": "a b"}, "no name"),
         ({"name": ""}, "no name"),
         ({"name": "x" * 65}, "no name"),
+        ({"name": "x" * 5_000}, "no name"),
+        ({"roles": ["r" * 5_000]}, "no role"),
         ({"expires": "soon"}, "no duration"),
         ({"expires": "0d"}, "above zero"),
     ],
 )
 async def test_what_makes_no_sense_is_refused_and_nothing_is_written(wanted: dict[str, Any], said: str) -> None:
     desk = Desk()
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=said) as refused:
         await desk.create(**wanted)
+    assert len(str(refused.value)) < 200
     assert desk.journal.records == []
 
 
@@ -105,6 +108,8 @@ async def test_a_revoked_token_stays_known_and_is_revoked_once() -> None:
         await desk.tokens.revoke("desk")
     with pytest.raises(SettingsError, match="`nobody` does not exist"):
         await desk.tokens.revoke("nobody")
+    with pytest.raises(SettingsError, match=r"^.{60,90}does not exist"):
+        await desk.tokens.revoke("n" * 5_000)
 
 
 async def test_so_many_are_in_force_and_no_more() -> None:
@@ -131,8 +136,14 @@ def test_of_tokens_that_ended_the_oldest_are_forgotten_and_none_that_is_good(exp
     assert "t1" not in known
 
 
+MADE = {"name": "desk", "number": 2, "hash": "0", "roles": ["read"], "created": START}
+
+
 @pytest.mark.parametrize("type_", sorted(access.CHANGES))
-@pytest.mark.parametrize("data", [None, {}, {"name": 5}, {"name": "desk", "number": "1", "roles": ["all"]}])
+@pytest.mark.parametrize(
+    "data",
+    [None, {}, {"name": 5}, {"name": "desk", "number": "1", "roles": ["all"]}, {**MADE, "expires": 1e15}],
+)
 async def test_a_change_that_no_mdl_made_changes_nothing(type_: str, data: object) -> None:
     desk = Desk()
     token, _ = await desk.create()

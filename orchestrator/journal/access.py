@@ -5,10 +5,10 @@ who gave and took it stands in the explanation. A token that ended stays known: 
 asking for one.
 """
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, TypeAlias, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from orchestrator.clock import utc
@@ -21,6 +21,9 @@ Role = Literal["observe", "steer", "approve", "read"]
 ROLES: tuple[Role, ...] = get_args(Role)
 CREATED, REVOKED = f"{OWN}token.created", f"{OWN}token.revoked"
 CHANGES = frozenset((CREATED, REVOKED))
+Time: TypeAlias = Annotated[float, Meta(ge=0, lt=253_402_300_800)]
+"""Epoch seconds, up to the year 9999: whoever lists tokens shows dates."""
+
 KEPT = 1000
 """Tokens that stay known; the oldest that are good no more are forgotten first."""
 
@@ -41,9 +44,9 @@ class Token(Struct, frozen=True, omit_defaults=True, kw_only=True):
     owners: tuple[str, ...] = ()
     person: str = ""
     by: str = ""
-    created: float
-    expires: float | None = None
-    revoked: float | None = None
+    created: Time
+    expires: Time | None = None
+    revoked: Time | None = None
 
     def holds(self, now: float) -> bool:
         """Whether it is good at a time (epoch seconds)."""

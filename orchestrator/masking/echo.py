@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from orchestrator.masking.mask import MASK
+from orchestrator.masking.mask import MASK, meet
 from orchestrator.masking.masking import Masking
 from orchestrator.types import Action, Json, canonical
 
@@ -51,7 +51,9 @@ class Echo:
         if self._pattern is None:
             return self._masking.text(text)
         parts = self._pattern.split(text)  # what is known again stands at every second place
-        return "".join(self._known[part] if odd % 2 else self._masking.text(part) for odd, part in enumerate(parts))
+        masked = [self._known[part] if odd % 2 else self._masking.text(part) for odd, part in enumerate(parts)]
+        whole = "".join(masked)
+        return cast("str", self._masking.whole(text)) if meet(masked, whole) else whole
 
     def known(self, text: str) -> str:
         """A text with what the tool was told masked, and nothing else."""

@@ -13,6 +13,7 @@ rates and repetitions go by those.
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Literal, get_args
 from urllib.parse import unquote
 
@@ -88,6 +89,11 @@ def spelled(text: str) -> str:
 def likened(text: str) -> str:
     """A text in which masks of values that differ in no more than digits and case are the same."""
     return MASK.sub(lambda found: f"mask.{found[1][_EXACT + _PART :]}", text) if "mask" in text else text
+
+
+def meet(parts: Sequence[str], text: str) -> bool:
+    """Whether, in a text of these parts, a mask begins in one and ends in another: nobody made it."""
+    return [one[0] for one in LIKE.finditer(text)] != [one[0] for part in parts for one in LIKE.finditer(part)]
 
 
 def _hash(content: bytes, size: int, key: bytes) -> str:

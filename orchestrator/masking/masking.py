@@ -13,7 +13,7 @@ from orchestrator.clock import Clock
 from orchestrator.errors import MaskError
 from orchestrator.masking.detect import Detector, detect
 from orchestrator.masking.fields import Rules, below, rules_of
-from orchestrator.masking.mask import MASK, Kind, decoded, encoded, kind_of, letters, shaped
+from orchestrator.masking.mask import MASK, Kind, decoded, encoded, kind_of, letters, meet, shaped
 from orchestrator.masking.names import is_said, says_key
 from orchestrator.types import Event, Json
 
@@ -57,7 +57,7 @@ class Masking:
     # ------------------------------------------------------------ from outside
 
     def text(self, text: str) -> str:
-        """A text with all that is found in it masked, in place."""
+        """A text with all that is found in it masked, in place; as one mask, where half of one would become one."""
         if text in self._clean:
             return text
         found = detect(text, self._wanted)
@@ -68,11 +68,12 @@ class Masking:
         for start, end, kind in found:
             parts += (text[read:start], self._mask(text[start:end], kind))
             read = end
-        return "".join((*parts, text[read:]))
+        masked = "".join((*parts, text[read:]))
+        return self._mask(text, "field") if meet((*parts, text[read:]), masked) else masked
 
     def data(self, value: Json) -> Json:
         """The data of an event."""
-        return self._whole(value) if self._named("data") else self._below(value, below((self._rules,), "data")[0])
+        return self.whole(value) if self._named("data") else self._below(value, below((self._rules,), "data")[0])
 
     def value(self, value: Json) -> Json:
         """Any value that no path leads to, such as what a tool gave; one too deep to look through is one mask."""
@@ -80,6 +81,12 @@ class Masking:
             return self._below(value, ())
         except RecursionError:
             return self._mask(value, "field")
+
+    def whole(self, value: Json) -> Json:
+        """The mask of a whole value; what is empty has nothing to hide."""
+        if value is None or value in ("", [], {}):
+            return value
+        return self._mask(value, self._kind(value) or "field")
 
     def event(self, event: Event) -> Event:
         """An event, all of it but its time."""
@@ -184,19 +191,13 @@ class Masking:
         if not rules:
             return self._below(value, ())
         inner, ends = below(rules, name)
-        return self._whole(value) if ends else self._below(value, inner)
+        return self.whole(value) if ends else self._below(value, inner)
 
     def _named_key(self, name: str, value: Json) -> str | None:
         """The mask of a key that nothing but its field's name tells."""
         if not isinstance(value, str) or "key" not in self._wanted or not says_key(name) or not is_said(value):
             return None
         return self._mask(value, "key")
-
-    def _whole(self, value: Json) -> Json:
-        """The mask of a whole value; what is empty has nothing to hide."""
-        if value is None or value in ("", [], {}):
-            return value
-        return self._mask(value, self._kind(value) or "field")
 
     def _kind(self, value: Json) -> Kind | None:
         """What a value is as a whole, by the detectors."""

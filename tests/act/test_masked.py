@@ -6,12 +6,13 @@ import pytest
 
 from orchestrator.act.masked import MaskedToolbox
 from orchestrator.errors import ToolError
+from orchestrator.masking.echo import Echo
 from orchestrator.masking.logs import redacted_logs
 from orchestrator.masking.mask import MASK, kind_of
 from orchestrator.masking.masking import Masking
 from orchestrator.testing import FakeToolbox
 from orchestrator.types import Action, Call, Grant, Json, Tool
-from tests.masking.vaults import masking_at
+from tests.masking.vaults import ends_with_m, masking_at
 
 MAIL, CAT = "victim" + "@shop.example", "the colour of my cat"
 
@@ -119,6 +120,16 @@ async def test_a_victims_mask_that_a_tool_answers_becomes_another_and_the_action
         assert kind_of(outcome.result[1]) == "mask"
         assert masking.unmasked(outcome.result[1], {}) == victims
         assert mail.given == []
+
+
+async def test_half_a_victims_mask_and_what_a_tool_was_told_do_not_become_the_victims(tmp_path: Path) -> None:
+    with masking_at(tmp_path) as masking:
+        mask, victims = masking.text(MAIL), ends_with_m(masking)
+        said = f"{victims[:-1]}{MAIL} {victims[:-1]}"
+        heard = Echo(masking, grant(to=mask).action, {mask: MAIL}).text(said)
+        await masking.settled()
+        assert victims not in heard
+        assert masking.unmasked(heard, {}) == said
 
 
 async def test_what_is_read_is_masked_and_its_arguments_stay_masks(tmp_path: Path) -> None:

@@ -52,12 +52,6 @@ OWN = {
         "orchestrator.guard.repeat", "orchestrator.journal.http_places", "orchestrator.orient.index",
         "orchestrator.orient.meaning", "rag.words",
     ],
-    "masks, tokens and isolation: held by tests of their own so far, and without a target yet": [
-        "orchestrator.credential", "orchestrator.doors.masks",
-        "orchestrator.journal.access", "orchestrator.masking.detect", "orchestrator.masking.echo",
-        "orchestrator.masking.mask", "orchestrator.masking.names", "orchestrator.masking.numbers",
-        "orchestrator.masking.view", "orchestrator.sinks.glance", "orchestrator.tokens",
-    ],
 }  # fmt: skip
 """Parsers without a target, and why that is so."""
 

@@ -17,7 +17,7 @@ from orchestrator.masking.masking import Masking
 from orchestrator.masking.vault import NAME, Vault
 from orchestrator.testing import ManualClock
 from orchestrator.types import Event, Json
-from tests.masking.vaults import masking_at
+from tests.masking.vaults import ends_with_m, masking_at
 
 MAIL, CARD = "victim" + "@shop.example", "4111 1111 1111 1111"
 DAY = 86_400
@@ -70,6 +70,17 @@ async def test_a_mask_from_outside_stands_for_its_own_text_and_never_for_another
         assert behind(masking, sent["mail"]) == victims
         assert behind(masking, sent["text"]) == f"{victims} {victims.upper()}"
         assert behind(masking, "mask.email." + "a" * 27) == "mask.email." + "a" * 27
+
+
+async def test_half_a_mask_and_what_is_masked_behind_it_do_not_become_anothers_mask(tmp_path: Path) -> None:
+    with masking_at(tmp_path) as masking:
+        victims = ends_with_m(masking)
+        for half in (victims[:-1], victims[:-1].upper()):
+            sent = {"text": f"to {half}{CARD}, you {victims}", "n": 1}
+            masked = masking.data(sent)
+            await masking.settled()
+            assert victims not in masked["text"].lower()
+            assert behind(masking, masked["text"]) == sent["text"]
 
 
 async def test_a_mask_that_was_made_up_or_given_another_shape_stands_for_nothing(tmp_path: Path) -> None:

@@ -6,6 +6,16 @@ _TARGETS = """
 sinks.amounts: orchestrator.sinks.amount
 answers.any_value: orchestrator.act.results
 servers.bodies: mcp_servers.formula.body mcp_servers.formula.batch
+tokens.created_tokens: orchestrator.tokens orchestrator.journal.access
+tokens.credentials: orchestrator.credential
+masks.echoes: orchestrator.masking.echo orchestrator.masking.masking
+masks.found_values: orchestrator.masking.detect orchestrator.masking.names orchestrator.masking.numbers
+    orchestrator.masking.view
+sinks.glances: orchestrator.sinks.glance
+masks.masked_values: orchestrator.masking.masking orchestrator.masking.detect orchestrator.masking.mask
+masks.masks: orchestrator.masking.mask
+masks.named_masks: orchestrator.doors.masks
+tokens.token_changes: orchestrator.journal.access
 servers.called_urls: mcp_servers.webhook.place mcp_servers.webhook.server
 stored.calls: orchestrator.journal.control_socket orchestrator.journal.remote
 servers.causes: mcp_servers.cause

@@ -35,11 +35,6 @@ def _folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="mdl-fuzz-"))
 
 
-@cache
-def _runner() -> asyncio.Runner:
-    return asyncio.Runner()
-
-
 CALL = [
     "call", "argument", "drafts", "positions", "reserved", "kind", "type", "key", "id", "source", "body", "cause",
     "append", "snapshot", "follow",
@@ -51,7 +46,7 @@ def calls(given: Given) -> None:
     name = given.pick(["append", "snapshot", "status", "nothing"])
     question: Json = {"call": name, "argument": given.json(*CALL)} if not given.chance(3) else given.json(*CALL)
     line = given.rest() if given.chance(3) else json.dumps(question).encode()
-    answered = _runner().run(_called(line.replace(b"\n", b" ") + b"\n"))
+    answered = asyncio.run(_called(line.replace(b"\n", b" ") + b"\n"))
     told_ = msgspec.json.decode(answered, type=dict[str, Json])
     assert told_.keys() <= {"result", "error", "item", "end"}, answered
     if "error" in told_:
@@ -78,7 +73,7 @@ def replies(given: Given) -> None:
     keys = ["result", "error", "kind", "text", "retry_after", "status", "item", "end"]
     value = given.json(*keys)
     line = given.rest() if given.chance(3) else json.dumps(value).encode()
-    _runner().run(_replied(line + b"\n"))
+    asyncio.run(_replied(line + b"\n"))
 
 
 async def _replied(line: bytes) -> None:
