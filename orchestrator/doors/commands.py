@@ -167,7 +167,7 @@ def status(config: Config = DEFAULT, *, json: AsJson = False) -> None:
     from orchestrator.doors.sessions import session
 
     async def work() -> None:
-        async with session(config) as here:
+        async with session(config, anyhow=True) as here:
             found, goals = await here.status(), await here.goals()
         if json:
             show.as_json(found)
@@ -243,7 +243,7 @@ def pending(config: Config = DEFAULT, *, json: AsJson = False) -> None:
     from orchestrator.doors.sessions import session
 
     async def work() -> None:
-        async with session(config) as here:
+        async with session(config, anyhow=True) as here:
             waiting, held = here.control.waiting(), here.control.held()
         if json:
             show.as_json([*waiting, *held])
@@ -313,7 +313,7 @@ def _answer(verb: str, action: str, config: Path, by: str | None) -> None:
     from orchestrator.doors.sessions import session
 
     async def work() -> None:
-        async with session(config, write=True) as here:
+        async with session(config, write=True, anyhow=True) as here:
             answered = await (
                 here.control.approve(action, by=by) if verb == "approve" else here.control.deny(action, by=by)
             )

@@ -18,7 +18,7 @@ def stop(what: What, config: Config = DEFAULT, *, by: By = None) -> None:
     from orchestrator.doors.sessions import session
 
     async def work() -> None:
-        async with session(config, write=True) as here:
+        async with session(config, write=True, anyhow=True) as here:
             await here.control.rulebook.stop(what, by=by)
         show.console.print(f"{_named(what)} stopped; `mdl start {what}` ends that.")
 
@@ -32,7 +32,7 @@ def start(what: What, config: Config = DEFAULT, *, by: By = None) -> None:
     from orchestrator.doors.sessions import session
 
     async def work() -> None:
-        async with session(config, write=True) as here:
+        async with session(config, write=True, anyhow=True) as here:
             left = await here.control.rulebook.start(what, by=by)
         still = f" Still stopped: {', '.join(left)}." if left else ""
         show.console.print(f"{_named(what)} started.{still}")

@@ -5,15 +5,17 @@ journal is owned for as long as the session lasts.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
 from orchestrator.clock import Clock, SystemClock
+from orchestrator.doors.faulty import bare
 from orchestrator.doors.mirror import Mirror
 from orchestrator.doors.session import Parts, Session, control
-from orchestrator.errors import GoalError, JournalBusy, JournalError
+from orchestrator.errors import GoalError, JournalBusy, JournalError, SettingsError
 from orchestrator.journal.control_socket import ControlClient
 from orchestrator.journal.remote import SOCKET, RemoteJournal
 from orchestrator.journal.sqlite import SqliteJournal
@@ -22,17 +24,18 @@ from orchestrator.settings import Settings, load
 from orchestrator.types import Json
 
 _PATIENCE, _AGAIN = 5.0, 0.05
+_log = logging.getLogger("mdl.doors")
 
 
 @asynccontextmanager
-async def session(file: Path, *, write: bool = False) -> AsyncGenerator[Session]:
-    """A session at the journal of a settings file.
+async def session(file: Path, *, write: bool = False, anyhow: bool = False) -> AsyncGenerator[Session]:
+    """A session at the journal of a settings file; `anyhow`: beside a running loop also where the file has a fault.
 
     Raises:
         SettingsError: the file cannot be used.
         JournalError: the journal cannot be read; or not written, if `write`.
     """
-    settings, clock = load(file), SystemClock()
+    settings, clock = await _settings(file, anyhow=anyhow), SystemClock()
     path = settings.path(settings.journal.path)
     async with AsyncExitStack() as stack:
         journal = await _journal(stack, path, write=write, clock=clock)
@@ -67,6 +70,17 @@ async def own(stack: AsyncExitStack, path: Path, *, clock: Clock, max_queue: int
             if monotonic() > deadline or await _live(path) is not None:
                 raise
             await asyncio.sleep(_AGAIN)
+
+
+async def _settings(file: Path, *, anyhow: bool) -> Settings:
+    try:
+        return load(file)
+    except (GoalError, SettingsError) as error:
+        known = bare(file)
+        if not anyhow or await _live(known.path(known.journal.path)) is None:
+            raise
+        _log.warning("the running loop is asked all the same: %s", error)
+        return known
 
 
 async def _journal(stack: AsyncExitStack, path: Path, *, write: bool, clock: Clock) -> SqliteJournal | RemoteJournal:

@@ -55,7 +55,7 @@ def list_(config: Config = DEFAULT, *, json: AsJson = False) -> None:
     from orchestrator.doors.sessions import session
 
     async def work() -> None:
-        async with session(config) as here:
+        async with session(config, anyhow=True) as here:
             found, live = here.control.tokens.known(), (await here.status()).live or {}
         if json:
             show.as_json(found)
@@ -87,7 +87,7 @@ def revoke(name: Name, config: Config = DEFAULT) -> None:
     from orchestrator.doors.sessions import session
 
     async def work() -> None:
-        async with session(config, write=True) as here:
+        async with session(config, write=True, anyhow=True) as here:
             token = await here.control.tokens.revoke(name)
         show.console.print(f"Token {token.name} is revoked.")
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from orchestrator.journal import own
 from tests.doors.places import GREET, NOTIFY, Place, until
 
@@ -21,6 +23,26 @@ def test_a_stop_holds_beside_the_loop_and_after_it_until_a_start(tmp_path: Path)
     with place.running():
         place.mdl("emit", "hello", "--data", '{"name": "Bob"}')
         assert [line.partition(" ")[2] for line in place.told()] == ["Hello, Bob"]
+
+
+@pytest.mark.parametrize(
+    "fault", ["broken = [", "[loop]\nlane = 1\n", '[mcpServers.x]\ncommand = "${NOT_SET_HERE}"\n'], ids=range(3)
+)
+def test_a_running_loop_is_stopped_though_the_file_has_a_fault(tmp_path: Path, fault: str) -> None:
+    place = Place(tmp_path)
+    with place.running():
+        good = place.file.read_text(encoding="utf-8")
+        place.file.write_text(good + fault, encoding="utf-8")
+        assert "Everything is stopped" in place.mdl("stop", "all")
+        assert place.json("status")["stopped"] == ["all"]
+        assert place.json("pending") == []
+        place.mdl("emit", "hello", "--data", "{}", code=1)
+        place.file.write_text(good, encoding="utf-8")
+        place.mdl("emit", "hello", "--data", '{"name": "Ann"}')
+        (refused,) = place.happened(f"{own.ACTION}refused")
+        assert refused.data["policy"] == "stop"
+    place.file.write_text(good + fault, encoding="utf-8")
+    assert "mdl.toml" in place.failed("start", "all")
 
 
 def test_rules_are_taken_up_while_the_loop_runs(tmp_path: Path) -> None:
