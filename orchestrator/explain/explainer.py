@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import msgspec
 
-from orchestrator.clock import utc
 from orchestrator.errors import BodyGone, MDLError
 from orchestrator.explain.explanation import (
     Explanation,
@@ -17,6 +16,7 @@ from orchestrator.explain.explanation import (
     add_decision,
     aside_node,
     event_node,
+    fired,
     gone_node,
     life,
     lost_node,
@@ -48,6 +48,7 @@ class Explainer:
     def __init__(self, reader: Reader, state: State, *, examine: Examine) -> None:
         """Explain this journal."""
         self._caused: dict[str, list[Record]] = {}
+        self._shown: set[str] = set()
         self._reader, self._state, self._examine = reader, state, examine
 
     async def explain(self, text: str) -> Explanation:
@@ -57,6 +58,7 @@ class Explainer:
             MDLError: nothing in the journal has this id, or several have.
             BodyGone: the record at this position is gone.
         """
+        self._shown = set()
         if text in self._state.versions:
             return Explanation(await self._goal(text))
         record = self._find(text)
@@ -64,21 +66,32 @@ class Explainer:
             return Explanation(self._gone(record))
         event, self._caused = event_of(record), self._look_ahead(record.position)
         if event.causationid and event.causationid.startswith(text):
-            return await self._asked_action(event.causationid, record)
+            return await self._asked_action(event.causationid, record, event)
         return Explanation(await self._event(record, event, 0), self._because(event))
 
-    async def _asked_action(self, action: str, record: Record) -> Explanation:
-        made = self._outcome(action) or record
-        data = _action_of(made)
-        cause = self._reader.at(data.event)
-        self._caused = self._look_ahead(data.event)
-        judgements = [j for turn in self._turns(data.event) for j in turn.judgements if j.action == action]
-        planned = Action(id=action, goal=data.goal, step=data.step, tool=data.tool, arguments=data.arguments)
+    async def _asked_action(self, action: str, record: Record, event: Event) -> Explanation:
+        planned, position = self._planned(action)
+        if planned is None:  # what tells of it is gone but for this
+            return Explanation(await self._event(record, event, 0), self._because(event))
+        cause = self._reader.at(position)
+        self._caused = self._look_ahead(position)
+        judgements = [j for turn in self._turns(position) for j in turn.judgements if j.action == action]
         node = await self._action(planned, judgements[0] if judgements else None, 0)
         if cause is None or not cause.body:
-            return Explanation(node, [gone_node(cause) if cause else lost_node(f"#{data.event}")])
+            return Explanation(node, [gone_node(cause) if cause else lost_node(f"#{position}")])
         above = [*self._because(event_of(cause)), event_node(cause, event_of(cause))]
         return Explanation(node, [*above, *self._goal_of(action, cause.position)])
+
+    def _planned(self, action: str) -> tuple[Action | None, int]:
+        """An action, and the position of the event it is for; while it has no outcome, by the turn that planned it."""
+        if (made := self._outcome(action)) is not None:
+            data = _action_of(made)
+            planned = Action(id=action, goal=data.goal, step=data.step, tool=data.tool, arguments=data.arguments)
+            return planned, data.event
+        if (known := self._state.open.get(action)) is None:
+            return None, 0
+        decisions = [decision for turn in self._turns(known.event) for decision in turn.decisions]
+        return next((one for decision in decisions for one in decision.actions if one.id == action), None), known.event
 
     def _goal_of(self, action: str, position: int) -> Iterator[Node]:
         for turn in self._turns(position):
@@ -145,15 +158,34 @@ class Explainer:
                 break
             cause = self._reader.at(data.event)
             if cause is None or not cause.body:
-                chain += [action_node(data), gone_node(cause) if cause else lost_node(f"#{data.event}")]
+                chain += [self._told(data), gone_node(cause) if cause else lost_node(f"#{data.event}")]
                 break
             event = event_of(cause)
-            chain += [action_node(data), event_node(cause, event)]
+            chain += [self._told(data), event_node(cause, event)]
         return chain[::-1]
 
     def _asked_for(self, action: str) -> own.ActionData | None:
         asked = [r for r in self._reader.find(action) if r.type == own.APPROVAL_REQUESTED and r.body]
         return _action_of(asked[0]) if asked else None
+
+    def _told(self, data: own.ActionData, judgement: Judgement | None = None) -> Node:
+        """An action, and what became of it, also where people were asked and have answered."""
+        asked = data.status == "waiting" and data.policy != own.AT_ONCE
+        return action_node(data, judgement, answer=self._answer(data.action) if asked else "")
+
+    def _answer(self, action: str) -> str:
+        """What people answered, such as `denied by ann`; empty where it waits for them, or their answer is gone."""
+        if (pending := self._state.pending.get(action)) is not None:
+            return f"approved by {pending.granted_by}" if pending.granted_by else ""
+        for record in (r for r in self._reader.find(action) if r.type in own.APPROVAL_VERDICTS and r.body):
+            if record.type == own.APPROVAL_EXPIRED:
+                return "not answered in time"
+            if record.type == own.APPROVAL_DENIED:
+                return f"denied by {msgspec.convert(event_of(record).data, own.VerdictData).named}"
+            judgements = [j for turn in self._turns(record.position) for j in turn.judgements if j.action == action]
+            if judgements:  # or somebody else had to agree as well
+                return f"approved by {judgements[0].situation.approved_by}"
+        return ""
 
     def _outcome(self, action: str) -> Record | None:
         named = [record for record in self._reader.find(action) if record.body]
@@ -220,7 +252,7 @@ class Explainer:
     async def _action(self, action: Action, judgement: Judgement | None, depth: int) -> Node:
         made = self._outcome(action.id)
         if made is not None:
-            node = action_node(_action_of(made), judgement)
+            node = self._told(_action_of(made), judgement)
         else:
             text = f"{action.tool} was not reached"
             node = Node(kind="action", id=action.id, goal=goal_id(action.goal), text=text, state="not")
@@ -228,6 +260,10 @@ class Explainer:
                 node.text, node.state = f"{action.tool} was called, and its turn is parked", "stopped"
             elif action.id in self._state.open:
                 node.text, node.state = f"{action.tool} runs, or the loop ended while it ran", "open"
+        if action.id in self._shown:  # once more, in the turn of an answer to what was asked about it
+            node.facts.pop("result", None)
+            return node
+        self._shown.add(action.id)
         await self._consequences(action.id, node, depth=depth)
         return node
 
@@ -273,7 +309,7 @@ class Explainer:
         node.facts = {"version": self._state.versions[id_]}
         if progress is not None:
             node.facts |= msgspec.to_builtins(progress)
-            node.text += f" It fired {progress.fired} times, last at {utc(progress.last):%Y-%m-%d %H:%M:%S} UTC."
+        node.text += fired(progress)
         node.children = [
             Node(
                 kind="version",

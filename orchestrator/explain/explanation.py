@@ -4,8 +4,9 @@ import json
 
 from msgspec import Struct
 
+from orchestrator.clock import utc
 from orchestrator.journal.own import AT_ONCE, TURN, TURN_PARKED, ActionData
-from orchestrator.journal.state import State
+from orchestrator.journal.state import GoalStats, State
 from orchestrator.types import OWN, Decision, Event, GoalVersion, Json, Judgement, Record, Touch
 
 _LONGEST = 160
@@ -55,12 +56,14 @@ def lost_node(what: str) -> Node:
     return Node(kind="record", text=f"{what} is gone, as `[journal] keep` says", state="not")
 
 
-def action_node(data: ActionData, judgement: Judgement | None = None) -> Node:
-    """An action and what became of it."""
+def action_node(data: ActionData, judgement: Judgement | None = None, *, answer: str = "") -> Node:
+    """An action and what became of it; `answer` is what people said who were asked, such as `denied by ann`."""
     arguments = ", ".join(f"{name}={_short(value)}" for name, value in data.arguments.items())
-    text = f"{data.tool}({arguments}) {_became(data)}"
+    text = f"{data.tool}({arguments}) {_became(data, answer)}"
     facts: dict[str, Json] = {"seconds": data.seconds}
     node = Node(kind="action", id=data.action, goal=_named(data.goal), text=text, state=data.status, facts=facts)
+    if answer:
+        node.state = "answered" if answer.startswith("approved") else "refused"
     if judgement is not None:
         situation = judgement.situation
         node.facts |= {"budget_spent": situation.budget_spent, "rate_spent": situation.rate_spent}
@@ -135,12 +138,34 @@ def life(version: GoalVersion | None, state: State) -> str:
     return "paused" if version.paused else "active"
 
 
-def _became(data: ActionData) -> str:
+def fired(progress: GoalStats | None) -> str:
+    """How often a goal fired and what came of it, as sentences behind its text."""
+    if progress is None:
+        return " It has not fired yet."
+    told = f" It fired {_times(progress.fired)}, last at {utc(progress.last):%Y-%m-%d %H:%M:%S} UTC."
+    if not progress.fired:
+        told = " It has not fired yet."
+    if progress.near_misses:
+        told += f" It nearly fired {_times(progress.near_misses)}."
+    if progress.refused:
+        told += f" Actions were refused {_times(progress.refused)}."
+    if progress.missed:
+        told += f" What it wants was missed {_times(progress.missed)}."
+    return told
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _became(data: ActionData, answer: str) -> str:
     match data.status:
         case "refused":
             return f"was refused by {data.policy}: {data.error}"
         case "waiting" if data.policy == AT_ONCE:
             return f"waits: {data.error}"
+        case "waiting" if answer:
+            return f"was {answer}: {(data.error or '').partition(': mdl approve ')[0]}"
         case "waiting":
             return f"waits for a person: {data.error}"
         case "succeeded":

@@ -237,6 +237,8 @@ def _fold_outcome(state: State, data: own.ActionData, event: Event, record: Reco
     match data.status:
         case "refused":
             state.counts.refused += 1
+            goal = goal_id(data.goal)
+            (state.progress.get(goal) or state.progress.setdefault(goal, GoalStats())).refused += 1
             policy = data.policy or "?"
             state.counts.refusals[policy] = state.counts.refusals.get(policy, 0) + 1
             return

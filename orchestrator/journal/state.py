@@ -120,10 +120,11 @@ class ToolStats(Struct):
 
 
 class GoalStats(Struct):
-    """What became of a goal's turns."""
+    """What became of a goal's turns, and how many of its actions were refused."""
 
     fired: int = 0
     near_misses: int = 0
+    refused: int = 0
     held: int = 0
     missed: int = 0
     last: float = 0.0
