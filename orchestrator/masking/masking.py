@@ -88,6 +88,10 @@ class Masking:
             return value
         return self._mask(value, self._kind(value) or "field")
 
+    def mask_of(self, value: Json) -> str:
+        """The mask that `whole` gives for a value that is not empty, with nothing kept."""
+        return shaped(self._kind(value) or "field", letters(value, self._key), value)
+
     def event(self, event: Event) -> Event:
         """An event, all of it but its time."""
         return self.attributes(
