@@ -263,9 +263,21 @@ async def test_what_a_fields_name_calls_a_key_is_one_unless_it_is_a_plain_word(t
         await masking.settled()
         first, second = masked["deep"]
         assert [kind_of(first["apiKey"]), kind_of(first["db_password"])] == ["key", "key"]
-        assert (first["token"], first["tokens"], second["secret"]) == ("missing", "zq9-plain-looking", 12345678)
+        assert (first["token"], first["tokens"]) == ("missing", "zq9-plain-looking")
+        assert behind(masking, second["secret"]) == 12345678 != second["secret"]
         assert second["Authorization"].startswith("Basic mask.key.")
         assert behind(masking, masked["deep"][0]) == data
+
+
+async def test_a_field_that_is_called_a_key_may_hold_a_number_or_a_list(tmp_path: Path) -> None:
+    data: Json = {"password": 83749283, "token": ["plain", ["zq9-plain-looking"]]}
+    small: Json = {"token": 4096, "secret": True, "password": ["missing", None]}
+    with masking_at(tmp_path) as masking:
+        masked = masking.data(data)
+        await masking.settled()
+        assert {kind_of(masked["password"]), kind_of(masked["token"])} == {"key"}
+        assert behind(masking, masked) == data
+        assert masking.data(small) == small
 
 
 def test_paths_to_what_only_some_events_have_are_no_trouble(tmp_path: Path) -> None:
