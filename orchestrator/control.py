@@ -82,9 +82,11 @@ class Control:
 
         Raises:
             EventError: 403, it claims to come from the loop itself, or from a source that is pulled.
+            JournalFull: the disk takes nothing, and too much waits for it already.
         """
         refuse_claims(events)
         if (masking := self._masking) is not None:
+            await masking.room()
             events = [masking.event(event) for event in events]
             await masking.settled()
         return await self.journal.append([event_draft(event) for event in events])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from msgspec.structs import replace
 
 from orchestrator.clock import Clock
-from orchestrator.errors import MaskError
+from orchestrator.errors import JournalFull, MaskError
 from orchestrator.masking.detect import Detector, detect
 from orchestrator.masking.fields import Rules, below, rules_of
 from orchestrator.masking.mask import MASK, Kind, decoded, encoded, kind_of, letters, meet, shaped
@@ -88,6 +88,10 @@ class Masking:
             return value
         return self._mask(value, self._kind(value) or "field")
 
+    def mask_of(self, value: Json) -> str:
+        """The mask that `whole` gives for a value that is not empty, with nothing kept."""
+        return shaped(self._kind(value) or "field", letters(value, self._key), value)
+
     def event(self, event: Event) -> Event:
         """An event, all of it but its time."""
         return self.attributes(
@@ -114,6 +118,19 @@ class Masking:
         own = {name: self._once(value) for name, value in named.items() if isinstance(value, str)}
         extensions = {name: self._once(one) if self._named(name) else one for name, one in event.extensions.items()}
         return replace(event, **own, extensions=extensions) if own or extensions else event
+
+    async def room(self) -> None:
+        """Return when the vault has room for what a door is about to mask.
+
+        Raises:
+            JournalFull: the disk takes nothing, and too much waits for it already; come back later.
+        """
+        if not self._vault.full:
+            return
+        try:
+            await self._vault.settled()
+        except MaskError as error:
+            raise JournalFull(f"{error}; nothing was stored", retry_after=5) from error
 
     async def settled(self) -> None:
         """Return when every value that was masked is on the disk; before a mask may be.
@@ -195,7 +212,7 @@ class Masking:
 
     def _named_key(self, name: str, value: Json) -> str | None:
         """The mask of a key that nothing but its field's name tells."""
-        if not isinstance(value, str) or "key" not in self._wanted or not says_key(name) or not is_said(value):
+        if "key" not in self._wanted or not says_key(name) or not is_said(value):
             return None
         return self._mask(value, "key")
 

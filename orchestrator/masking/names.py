@@ -6,8 +6,10 @@ Tokens, PEM, what stands behind `Bearer` and `Basic`, passwords in URLs, and wha
 
 import re
 from collections.abc import Iterator
+from typing import cast
 
 from orchestrator.masking.span import Span
+from orchestrator.types import Json
 
 _LOCAL = 64
 """Characters an address may have before its `@` (RFC 5321, 4.5.3.1.1)."""
@@ -35,6 +37,9 @@ _SAID = re.compile(
     r"[\"']?[ \t]{0,4}(?:=>|:=|=|:)[ \t]{0,4}[\"']?)"
     r"(?P<key>(?!mask[.~])[^\s\"'<>,;&{}]{8,4000})",
     re.IGNORECASE,
+)
+_PLAIN = re.compile(
+    r"(?:passwd|password|passphrase|pwd)=[\"']?(?P<key>(?!mask[.~])[^\s\"'<>,;&{}]{8,4000})", re.IGNORECASE
 )
 _NAMED = re.compile(
     r"(?:\w{0,60}[_.-])?(?:(?:api|access|auth|secret|private|signing|encryption)[_.-]?key"
@@ -71,6 +76,7 @@ def keys(text: str) -> Iterator[Span]:
     for found in _SAID.finditer(text):
         if _PASSED.match(found["key"]):
             yield Span(*found.span("key"), "key")
+    yield from (Span(*found.span("key"), "key") for found in _PLAIN.finditer(text))
 
 
 def says_key(name: str) -> bool:
@@ -78,9 +84,17 @@ def says_key(name: str) -> bool:
     return _NAMED.fullmatch(name) is not None
 
 
-def is_said(value: str) -> bool:
-    """Whether a value may be the key that its name says: no plain word, and not short."""
-    return len(value) >= _FEWEST and " " not in value and _PASSED.match(value) is not None
+def is_said(value: Json) -> bool:
+    """Whether a value may be the key that its name says, or a list that holds one: no plain word, and not short."""
+    match value:
+        case str():
+            return len(value) >= _FEWEST and " " not in value and _PASSED.match(value) is not None
+        case int() if not isinstance(value, bool):
+            return abs(value) >= 10 ** (_FEWEST - 1)
+        case list():
+            return any(map(is_said, cast("list[Json]", value)))
+        case _:
+            return False
 
 
 def _pem(text: str) -> Iterator[Span]:

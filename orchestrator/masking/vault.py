@@ -26,6 +26,8 @@ _PUT = """
 INSERT INTO masks VALUES (?, ?, ?) ON CONFLICT (letters) DO UPDATE SET day = excluded.day WHERE day < excluded.day
 """
 _KNOWN = 65_536
+_MOST, _MOST_BYTES = 10_000, 2**24
+"""Values that may wait for the disk before doors are to take no more, and their bytes."""
 _CHECK = "the key"
 
 
@@ -53,7 +55,7 @@ class Vault:
             self._connection.execute(_TABLE)
             self._reading = sqlite3.connect(file, timeout=5, isolation_level=None)  # never waits for a commit
             self._check()
-            self._version = self._others()
+            self._version, self._foreign = self._others(), self._writers()
         except (OSError, sqlite3.Error) as error:
             raise MaskError(f"the vault `{file}` cannot be opened: {error}; see who owns the folder") from error
 
@@ -75,6 +77,12 @@ class Vault:
         self._known[letters] = day
         self._put += 1
         self._waiting[letters] = (self._sealing.encrypt(content(), [letters.encode()]), day)
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits for the disk that doors are to take no more."""
+        waiting = self._waiting
+        return len(waiting) >= _MOST or sum(len(sealed) for sealed, _ in waiting.values()) >= _MOST_BYTES
 
     async def settled(self) -> None:
         """Return when all that was put before is on the disk.
@@ -142,7 +150,10 @@ class Vault:
         self._waiting = dict[str, tuple[bytes, int]]()
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._store, waiting)
-            self._version, self._settled = self._others(), through
+            self._settled, self._version = through, self._others()
+            if (foreign := self._writers()) != self._foreign:  # asked second, so no write falls between the two
+                self._foreign = foreign
+                self._known.clear()
         except BaseException:
             self._waiting = waiting | self._waiting
             raise
@@ -152,6 +163,10 @@ class Vault:
     def _others(self) -> int:
         """Another number whenever anybody has written."""
         return self._reading.execute("PRAGMA data_version").fetchone()[0]
+
+    def _writers(self) -> int:
+        """Another number whenever anybody but this vault's own connection has written."""
+        return self._connection.execute("PRAGMA data_version").fetchone()[0]
 
     def _store(self, waiting: dict[str, tuple[bytes, int]]) -> None:
         try:

@@ -124,6 +124,7 @@ class Endpoint:
     def __init__(self, door: Door, intake: Intake, settings: HttpSettings, *, masking: Masking | None = None) -> None:
         """Join a door to the intake."""
         self._door, self._intake, self._settings = door, intake, settings
+        self._masking = masking
         self._said: Callable[[str], str] = str if masking is None else masking.redacted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -157,6 +158,8 @@ class Endpoint:
             return Problem(405, f"{request.method} is not served here; POST is", headers={"allow": "POST"})
         if (coding := request.headers.get("content-encoding", "identity").lower()) != "identity":
             raise EventError(f"the content coding `{coding[:40]}` is not unpacked here; send it plain", status=415)
+        if self._masking is not None:
+            await self._masking.room()
         events = self._door(request, body)
         records = await self._intake(events) if events else ()
         positions = [None if record is None else record.position for record in records]

@@ -50,6 +50,7 @@ def found(text: str) -> list[tuple[str, str]]:
         (f"x-{GITHUB}-y", "key", GITHUB),
         (f"our own {OURS}.", "key", OURS),
         ('api_key = "s3cr3t-value-here"', "key", "s3cr3t-value-here"),
+        ("host=db password=correcthorse user=app", "key", "correcthorse"),
         ("postgres://app:hunter2@localhost/x", "key", "hunter2"),
         ("postgres://app:hunter2@db.example/x", "key", "hunter2@db.example"),  # an address as well
         (f"here: {PEM} that was it", "key", PEM),
@@ -75,6 +76,7 @@ def test_what_is_to_be_masked_is_found_where_it_stands(text: str, kind: str, val
         "a @ b, me@, @you, x@localhost",
         "Basic understanding, and the bearer of bad news",
         "the token: is missing; password: please",
+        "the password is forgotten; password: whatever you like",
         "customer/7 shop.ticket.opened",
         "+100 points, +1 000 000 EUR",
         "100% & more &c; \\users\\new",

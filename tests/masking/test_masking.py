@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from orchestrator.clock import utc
-from orchestrator.errors import MaskError, SettingsError
+from orchestrator.errors import JournalFull, MaskError, SettingsError
 from orchestrator.masking.fields import rules_of
 from orchestrator.masking.key import NAME as KEY, mask_key
 from orchestrator.masking.logs import redacted_logs
@@ -193,6 +193,21 @@ async def test_what_is_forgotten_is_gone_and_comes_back_with_the_value_alone(tmp
         assert behind(masking, made) == MAIL
 
 
+async def test_what_another_process_forgot_between_put_and_settled_is_kept_when_it_is_met_again(tmp_path: Path) -> None:
+    with masking_at(tmp_path) as masking:
+        made = masking.text(MAIL)
+        await masking.settled()
+        found = MASK.fullmatch(made)
+        assert found
+        masking.text("a" + MAIL)
+        with closing(Vault(tmp_path / NAME, mask_key(tmp_path, vault=tmp_path / NAME))) as other:
+            other.forget(found[1])
+        await masking.settled()
+        assert masking.text(MAIL) == made
+        await masking.settled()
+        assert behind(masking, made) == MAIL
+
+
 async def test_values_go_when_nobody_met_them_for_long_enough(tmp_path: Path) -> None:
     clock = ManualClock()
     with masking_at(tmp_path, clock=clock) as masking:
@@ -219,6 +234,23 @@ async def test_a_full_disk_is_told_and_what_was_to_be_kept_is_kept_the_next_time
         assert masking.text(MAIL) == made
         await masking.settled()
         assert behind(masking, made) == MAIL
+
+
+@pytest.mark.parametrize(("bound", "most"), [("_MOST", 3), ("_MOST_BYTES", 90)])
+async def test_no_more_values_wait_for_a_full_disk_than_may_and_there_is_room_again_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    with masking_at(tmp_path) as masking:
+        monkeypatch.setattr(f"orchestrator.masking.vault.{bound}", most)
+        with monkeypatch.context() as full:
+            full.setattr("orchestrator.masking.vault._PUT", "INSERT INTO nowhere VALUES (?, ?, ?)")
+            masks = [masking.text(f"n{number}@shop.example") for number in range(2)]
+            await masking.room()
+            masks.append(masking.text("n2@shop.example"))
+            with pytest.raises(JournalFull, match="takes no more"):
+                await masking.room()
+        await masking.room()
+        assert [behind(masking, mask) for mask in masks] == [f"n{number}@shop.example" for number in range(3)]
 
 
 async def test_whoever_waits_for_the_disk_waits_for_what_was_put_before_alone(tmp_path: Path) -> None:
@@ -263,9 +295,21 @@ async def test_what_a_fields_name_calls_a_key_is_one_unless_it_is_a_plain_word(t
         await masking.settled()
         first, second = masked["deep"]
         assert [kind_of(first["apiKey"]), kind_of(first["db_password"])] == ["key", "key"]
-        assert (first["token"], first["tokens"], second["secret"]) == ("missing", "zq9-plain-looking", 12345678)
+        assert (first["token"], first["tokens"]) == ("missing", "zq9-plain-looking")
+        assert behind(masking, second["secret"]) == 12345678 != second["secret"]
         assert second["Authorization"].startswith("Basic mask.key.")
         assert behind(masking, masked["deep"][0]) == data
+
+
+async def test_a_field_that_is_called_a_key_may_hold_a_number_or_a_list(tmp_path: Path) -> None:
+    data: Json = {"password": 83749283, "token": ["plain", ["zq9-plain-looking"]]}
+    small: Json = {"token": 4096, "secret": True, "password": ["missing", None]}
+    with masking_at(tmp_path) as masking:
+        masked = masking.data(data)
+        await masking.settled()
+        assert {kind_of(masked["password"]), kind_of(masked["token"])} == {"key"}
+        assert behind(masking, masked) == data
+        assert masking.data(small) == small
 
 
 def test_paths_to_what_only_some_events_have_are_no_trouble(tmp_path: Path) -> None:

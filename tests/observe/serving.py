@@ -15,6 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from orchestrator.masking.masking import Masking
 from orchestrator.observe.gate import Gate
 from orchestrator.observe.intake import Intake
 from orchestrator.observe.webhook import routes
@@ -90,10 +91,11 @@ def door(
     settings: HttpSettings | None = None,
     hooks: Mapping[str, WebhookSource] | None = None,
     clock: ManualClock | None = None,
+    masking: Masking | None = None,
 ) -> ASGIApp:
     """The routes as doors/http.py joins them: a Starlette application behind the gate."""
     chosen = settings or HttpSettings()
-    made = routes(intake, settings=chosen, hooks=hooks or {}, clock=clock or ManualClock())
+    made = routes(intake, settings=chosen, hooks=hooks or {}, clock=clock or ManualClock(), masking=masking)
     return Gate(Starlette(routes=made), settings=chosen)
 
 

@@ -4,6 +4,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from orchestrator.observe.webhook import routes
 from orchestrator.settings import HttpSettings, WebhookSource
 from orchestrator.testing import ManualClock
 from orchestrator.types import Event, Record
+from tests.masking.vaults import masking_at
 from tests.observe.serving import DictIntake, Protocol, RaisingIntake, caller, door, raw, serving
 
 BOTH = pytest.mark.parametrize("protocol", ["h11", "httptools"])
@@ -106,6 +108,21 @@ async def test_a_full_journal_is_503_with_whole_seconds_to_wait(seconds: float, 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, header)
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"] == "4096 records wait for a commit"
+
+
+async def test_a_vault_without_room_is_503_and_nothing_is_masked_or_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake = DictIntake()
+    with masking_at(tmp_path) as masking:
+        app = door(intake, masking=masking)
+        with monkeypatch.context() as full:
+            full.setattr("orchestrator.masking.vault._MOST", 1)
+            full.setattr("orchestrator.masking.vault._PUT", "INSERT INTO nowhere VALUES (?, ?, ?)")
+            masking.text("ann@shop.example")
+            refused = await post(app, headers=ce(1))
+            assert (refused.status_code, refused.headers["retry-after"], len(intake.events)) == (503, "5", 0)
+        assert (await post(app, headers=ce(1))).status_code == 202
 
 
 async def test_a_busy_journal_is_503_with_a_second_to_wait() -> None:
