@@ -102,7 +102,7 @@ class Judging:
             else:
                 decision = await self._choose(question, state, now=now)
             if version.goal.blast and decision.verdict == "act" and self._read is not None:
-                decision = replace(decision, counted=await counted(version.goal, event, self._read))
+                decision = replace(decision, counted=await counted(version.goal, event, self._read, sinks=self._sinks))
             decided.append((decision, version))
         return decided
 
