@@ -14,7 +14,7 @@ from orchestrator.journal.state import State
 from orchestrator.types import Record
 
 _TRIES = 3
-_FORMAT = 5  # raised whenever folding changes what it makes of a record
+_FORMAT = 6  # raised whenever folding changes what it makes of a record
 
 
 class _Snapshot(Struct, frozen=True, kw_only=True):
