@@ -14,6 +14,7 @@ from orchestrator.clock import Clock
 from orchestrator.errors import EventError, GoalError, MDLError, SettingsError
 from orchestrator.guard.globs import covers
 from orchestrator.guard.grants import leave
+from orchestrator.guard.owners import check_reads
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.journal import Journal
@@ -105,9 +106,9 @@ class Control:
         self.refuse_keys(msgspec.to_builtins(goal))
         compile_goal(goal)
         _check_leave(goal, self._servers)
+        check_reads(goal, self.state.rules)
         complaints = check_fields(goal, {type_: seen.shape for type_, seen in self.observed.items()})
-        errors = [one.text for one in complaints if one.severity == "error"]
-        if errors:
+        if errors := [one.text for one in complaints if one.severity == "error"]:
             raise GoalError(f"goal `{goal.id}`: {errors[0]}")
         return [one.text for one in complaints]
 

@@ -102,7 +102,8 @@ class Judging:
             else:
                 decision = await self._choose(question, state, now=now)
             if version.goal.blast and decision.verdict == "act" and self._read is not None:
-                decision = replace(decision, counted=await counted(version.goal, event, self._read))
+                found = await counted(version.goal, event, self._read, rules=state.rules, sinks=self._sinks)
+                decision = replace(decision, counted=found)
             decided.append((decision, version))
         return decided
 

@@ -1,7 +1,8 @@
 """Orient, joined: goals as compiled, freshness, errors counted, and why a goal is not touched."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol, cast
 
 from msgspec.structs import replace
@@ -9,14 +10,16 @@ from msgspec.structs import replace
 from orchestrator.expressions import Path, event_variables
 from orchestrator.guard.depth import ended
 from orchestrator.guard.freshness import stale
+from orchestrator.guard.owners import beyond
 from orchestrator.journal.state import State
+from orchestrator.limits import Rules
 from orchestrator.orient.conditions import outcome
 from orchestrator.orient.enrich import Lets, Read, Slots
 from orchestrator.orient.index import Compiled, GoalIndex
 from orchestrator.orient.meaning import Meaning
 from orchestrator.orient.orientation import Finder, Sighting, orient, sight, sight_meant
 from orchestrator.sinks import Sinks, nowhere
-from orchestrator.types import Event, GoalVersion, Json, Record, Touch, WindowState
+from orchestrator.types import Event, Goal, GoalVersion, Json, Record, Touch, WindowState
 
 _KEPT_ERRORS = 200
 _KEPT_GOALS = 10_000
@@ -35,6 +38,7 @@ class Orienting:
 
     Attributes:
         sinks: of the tools that are read.
+        rules: gives those in force; a `let` is held to its owner's. Without it nothing holds one back.
         errors: how often CEL or a `let` gave an error, by goal version and text.
     """
 
@@ -43,6 +47,7 @@ class Orienting:
     ) -> None:
         """Read `let`s with `read`; `meaning` finds goals without `on`, and where it is unsure a `model` is to judge."""
         self._read, self._meaning, self.sinks = read, meaning, sinks
+        self.rules: Callable[[], Rules] = Rules
         self._finder: Finder | None = ForModel(meaning) if meaning and model else meaning
         self._index, self._slots = GoalIndex(()), Slots()
         self._compiled: dict[str, Compiled] = {}
@@ -98,7 +103,7 @@ class Orienting:
 
     async def fill(self, sighting: Sighting) -> None:
         """The second: what `let`s have to say. Goals may change meanwhile; it stays with those it was sighted by."""
-        await sighting.fill(self._read, self._slots, self.sinks)
+        await sighting.fill(self._read, self._slots, self.sinks, beyond=self._beyond)
 
     def weigh(self, sighting: Sighting, windows: Windows, *, record: Record) -> tuple[Touch, ...]:
         """The last, in position order among events that share a window: what windows have to say."""
@@ -125,6 +130,7 @@ class Orienting:
             read=self._read,
             sinks=self.sinks,
             meaning=self._meaning,
+            beyond=self._beyond,
         )
         if found.errors:
             return found.errors[version.name]
@@ -139,13 +145,16 @@ class Orienting:
             return far
         variables = event_variables(event)
         filled = await Lets(self._read, sinks=self.sinks).fill(
-            goal.let, conditions.before, variables, needs=conditions.needs
+            goal.let, conditions.before, variables, needs=conditions.needs, beyond=partial(self._beyond, goal)
         )
         known = {**variables, **filled.values}
         if far and outcome(conditions.when, known) is True:
             return far
         seen = ", ".join(f"{'.'.join(path)} = {_at(known, path)!r}" for path in sorted(conditions.when.reads))
         return f"`when` is false: {goal.when} ({seen})"
+
+    def _beyond(self, goal: Goal, tool: str) -> str | None:
+        return beyond(goal, tool, self.rules())
 
     def _complain(self, goal: str, text: str) -> None:
         if len(self.errors) < _KEPT_ERRORS or (goal, text) in self.errors:

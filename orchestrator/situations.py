@@ -19,11 +19,13 @@ from orchestrator.decide.planner import Question, Resting
 from orchestrator.errors import EvaluationError, ExpressionError
 from orchestrator.expressions import compile_expression, event_variables
 from orchestrator.guard import breaker
+from orchestrator.guard.owners import beyond
 from orchestrator.guard.repeat import likeness
 from orchestrator.journal.spending import DAY, KEPT_PAST, known
 from orchestrator.journal.state import ALL, State, since, times_since
-from orchestrator.limits import Cooldown, SharedBudget
+from orchestrator.limits import Cooldown, Rules, SharedBudget
 from orchestrator.orient.enrich import Lets, Read
+from orchestrator.sinks import Sinks, nowhere
 from orchestrator.terms import Radius, Terms
 from orchestrator.types import (
     Action,
@@ -116,14 +118,20 @@ def situate(
     )
 
 
-async def counted(goal: Goal, event: Event, read: Read) -> tuple[float | str | None, ...]:
+async def counted(
+    goal: Goal, event: Event, read: Read, *, rules: Rules | None = None, sinks: Sinks = nowhere
+) -> tuple[float | str | None, ...]:
     """What the calls of a goal's blast radius give now: a number, or why there is none."""
     found: list[float | str | None] = []
     for blast in goal.blast:
         if blast.of is None:
             found.append(None)
             continue
-        filled = await Lets(read).fill({"of": blast.of}, ["of"], event_variables(event), needs={"of": frozenset()})
+        if rules is not None and (reason := beyond(goal, blast.of.tool, rules)) is not None:
+            found.append(reason)
+            continue
+        lets, variables = Lets(read, sinks=sinks), event_variables(event)
+        filled = await lets.fill({"of": blast.of}, ["of"], variables, needs={"of": frozenset()})
         found.append((filled.error or "").removeprefix("`let.of` ") or _number(blast.of, filled.values["of"]))
     return tuple(found)
 

@@ -62,7 +62,8 @@ class Tokens:
             SettingsError: it cannot be made so; or a token of this name is in force.
         """
         roles, person = _checked(wanted)
-        now, tokens = self._clock.now(), self._state().access
+        now, state = self._clock.now(), self._state()
+        tokens = state.access
         known = tokens.get(wanted.name)
         if known is not None and known.holds(now):
             raise SettingsError(f"there is a token `{known.name}` already; revoke it first, or choose another name")
@@ -71,7 +72,7 @@ class Tokens:
         text = credential.mint(self._chance)
         token = Token(
             name=wanted.name,
-            number=known.number + 1 if known else 1,
+            number=(known.number if known else state.forgotten) + 1,
             hash=credential.digest(text),
             roles=roles,
             sources=tuple(dict.fromkeys(wanted.sources)),

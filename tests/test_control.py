@@ -11,10 +11,11 @@ from orchestrator.errors import EventError, GoalError, MDLError
 from orchestrator.journal import own
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.state import State
+from orchestrator.limits import Rules
 from orchestrator.observed import Observed
 from orchestrator.people import known_as, os_user
 from orchestrator.testing import ManualClock, MemoryJournal
-from orchestrator.types import Action, Call, Event, Goal, Json, May, Refusal, Want
+from orchestrator.types import Action, Blast, Call, Event, Goal, Json, May, Refusal, Want
 
 SERVERS = ("notify", "records")
 
@@ -94,6 +95,23 @@ async def test_a_goal_that_cannot_work_is_not_set(goal: Goal, said: str) -> None
     with pytest.raises(GoalError, match=said):
         await person.control.set_goal(goal)
     assert person.journal.records == []
+
+
+@pytest.mark.parametrize(
+    ("reads", "said"),
+    [
+        ({"let": {"pay": Call("records.get")}}, "`let.pay`"),
+        ({"want": Want("x.ok", see={"x": Call("records.get")})}, "`want.see.x`"),
+        ({"blast": (Blast(tool="notify.send", each="args.text", most="5%", of=Call("records.get")),)}, "`blast.of`"),
+    ],
+)
+async def test_a_goal_reads_with_no_tool_that_its_owner_may_not_call(reads: dict[str, Any], said: str) -> None:
+    person = Person()
+    await person.control.rulebook.adopt(Rules(owners={"support": ("notify.*",)}))
+    with pytest.raises(GoalError, match=rf"{said}: goals of `support` may call `notify\.\*`, not `records\.get`"):
+        await person.control.set_goal(a_goal(owner="support", **reads))
+    await person.control.set_goal(a_goal(owner="sales", **reads))
+    await person.control.set_goal(a_goal("free", **reads))
 
 
 async def test_a_goal_that_looks_odd_is_set_with_a_warning() -> None:

@@ -136,6 +136,21 @@ def test_of_tokens_that_ended_the_oldest_are_forgotten_and_none_that_is_good(exp
     assert "t1" not in known
 
 
+async def test_a_name_that_was_forgotten_can_be_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "KEPT", 3)
+    desk = Desk()
+    for name in ("a", "a", "b", "c", "d", "e"):
+        await desk.create(name)
+        await desk.tokens.revoke(name)
+    assert "a" not in folded(desk.journal).access
+    assert (await desk.create("a"))[0].number == 3
+    await desk.tokens.revoke("a")
+    for name in "fghi":
+        await desk.create(name)
+        await desk.tokens.revoke(name)
+    assert (await desk.create("a"))[0].holds(START)
+
+
 MADE = {"name": "desk", "number": 2, "hash": "0", "roles": ["read"], "created": START}
 
 

@@ -17,10 +17,10 @@ from starlette.routing import Route
 from orchestrator.control import Control
 from orchestrator.doors.access import Caller, asking
 from orchestrator.doors.lines import record_json
-from orchestrator.doors.parts import explained, goal_rows, of_owners
+from orchestrator.doors.parts import explained, goal_rows, goal_then, of_owners
 from orchestrator.doors.session import Session
 from orchestrator.errors import AccessError, EventError, GoalError, JournalError, JournalFull, MDLError, SettingsError
-from orchestrator.journal.state import ALL, Pending, goal_id
+from orchestrator.journal.state import ALL, Pending
 from orchestrator.observe.problem import Problem
 from orchestrator.observe.strict_json import parse_json
 from orchestrator.observe.webhook import body_of
@@ -220,13 +220,8 @@ def _steered(here: Session, request: Request) -> GoalVersion:
 
 
 def _waiting(here: Session) -> list[Pending]:
-    state, caller = here.control.state, asking()
-
-    def goal(pending: Pending) -> Goal | None:
-        version = state.version(pending.data.goal) or state.goals.get(goal_id(pending.data.goal))
-        return version.goal if version is not None else None
-
-    return [pending for pending in here.control.waiting() if caller.reaches(goal(pending))]
+    caller = asking()
+    return [one for one in here.control.waiting() if caller.reaches(goal_then(here, one.data.goal))]
 
 
 def _number(request: Request, name: str, usual: int) -> int:

@@ -1,5 +1,6 @@
 """What a token that is bound to owners gets to see: the part of a status, a list or an explanation that is theirs."""
 
+from functools import cache
 from itertools import takewhile
 from typing import Any
 
@@ -10,7 +11,21 @@ from orchestrator.doors.goal_views import GoalRow
 from orchestrator.doors.session import Session, Status
 from orchestrator.errors import MDLError
 from orchestrator.explain.explanation import Explanation, Node
-from orchestrator.journal.state import goal_id
+from orchestrator.journal import own
+from orchestrator.journal.drafts import event_of
+from orchestrator.types import Goal
+
+
+def goal_then(here: Session, version: str) -> Goal | None:
+    """The goal as a version of it (`id@version`) was; None where that is not known any more.
+
+    Whose a record is, its goal's version says: the goal of that id may be somebody else's by now.
+    """
+    if (known := here.control.state.version(version)) is not None:
+        return known.goal
+    found = here.reader.find(version) if version else ()
+    made = next((one for one in found if one.id == version and one.type == own.GOAL_SET and one.body), None)
+    return None if made is None else msgspec.convert(event_of(made).data, own.GoalData).goal
 
 
 async def goal_rows(here: Session, caller: Caller) -> list[GoalRow]:
@@ -29,8 +44,8 @@ def of_owners(status: Status, here: Session, caller: Caller) -> Status | dict[st
         "running": status.running,
         "goals": len(reached),
         "paused": sum(version.paused for version in reached.values()),
-        "waiting": sum(goal_id(one.data.goal) in reached for one in here.control.waiting()),
-        "held": sum(goal_id(one.data.goal) in reached for one in here.control.held()),
+        "waiting": sum(caller.reaches(goal_then(here, one.data.goal)) for one in here.control.waiting()),
+        "held": sum(caller.reaches(goal_then(here, one.data.goal)) for one in here.control.held()),
         "stopped": sorted(id_ for id_ in reached if state.stop(id_) is not None),
     }
 
@@ -48,10 +63,13 @@ async def explained(here: Session, text: str, caller: Caller) -> Explanation:
         found = await here.explain(text)
     except MDLError as error:
         raise unknown from error
-    goals = here.control.state.goals
+
+    @cache
+    def reached(version: str) -> bool:
+        return caller.reaches(goal_then(here, version))
 
     def mine(node: Node) -> bool:
-        return node.goal in goals and caller.reaches(goals[node.goal].goal)
+        return reached(node.version)
 
     def part(node: Node) -> Node | None:
         """The node with what is theirs below it; an event of nobody's stays where something of theirs hangs on it."""

@@ -248,6 +248,7 @@ class Session:
         state = self.control.state
         lets = [call for version in state.goals.values() for call in version.goal.let.values()]
         stages = await self._parts.stages(servers={call.tool.partition(".")[0] for call in lets})
+        stages.orienting.rules = lambda: state.rules
         return await Explainer(self.reader, state, examine=stages.orienting.examine).explain(text)
 
     async def tools(self) -> Listing:

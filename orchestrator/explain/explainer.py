@@ -255,7 +255,8 @@ class Explainer:
             node = self._told(_action_of(made), judgement)
         else:
             text = f"{action.tool} was not reached"
-            node = Node(kind="action", id=action.id, goal=goal_id(action.goal), text=text, state="not")
+            id_ = goal_id(action.goal)
+            node = Node(kind="action", id=action.id, goal=id_, version=action.goal, text=text, state="not")
             if action.id in self._state.open and self._state.open[action.id].event in self._state.parked:
                 node.text, node.state = f"{action.tool} was called, and its turn is parked", "stopped"
             elif action.id in self._state.open:
@@ -303,6 +304,7 @@ class Explainer:
             kind="goal",
             id=id_,
             goal=id_,
+            version=f"{id_}@{self._state.versions[id_]}",
             text=version.goal.text if version else f"{id_} was removed",
             state=life(version, self._state),
         )
@@ -315,6 +317,7 @@ class Explainer:
                 kind="version",
                 id=record.id,
                 goal=id_,
+                version=record.id.partition("/")[0],
                 position=record.position,
                 text=f"{record.type.removeprefix(own.OWN)} {record.id}",
             )
@@ -359,7 +362,8 @@ class Explainer:
 
 def _missed(version: GoalVersion, reason: str) -> Node:
     id_ = version.goal.id
-    return Node(kind="goal", id=id_, goal=id_, text=f"{version.name} did not fire: {reason}", state="not")
+    text = f"{version.name} did not fire: {reason}"
+    return Node(kind="goal", id=id_, goal=id_, version=version.name, text=text, state="not")
 
 
 def _action_of(record: Record) -> own.ActionData:

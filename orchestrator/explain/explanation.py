@@ -1,6 +1,7 @@
 """An explanation as a tree of lines, and how one event, action, touch or goal reads as a line. Looks nothing up."""
 
 import json
+from typing import cast
 
 from msgspec import Struct
 
@@ -15,13 +16,15 @@ _LONGEST = 160
 class Node(Struct, omit_defaults=True, kw_only=True):
     """One line of the tree. `state` is what became of it, such as `acted`, `stopped`, `not` or `succeeded`.
 
-    goal: the id of the goal it belongs to; empty where it belongs to none, or to several.
+    goal: the id of the goal it belongs to; empty where it belongs to none, or to several. version: which version of it
+    (`id@version`), where it names one.
     """
 
     kind: str
     text: str
     id: str = ""
     goal: str = ""
+    version: str = ""
     position: int = 0
     state: str = ""
     facts: dict[str, Json] = {}
@@ -40,7 +43,8 @@ def event_node(record: Record, event: Event) -> Node:
     about = f" about {event.subject}" if event.subject else ""
     text = f"{event.type}{about}{_told(event) if event.own else _data(event)}"
     facts = {"source": event.source, "time": event.time.isoformat(), "at": record.at}
-    return Node(kind="event", id=event.id, goal=_goal_of(event), position=record.position, text=text, facts=facts)
+    goal, version = _goal_of(event)
+    return Node(kind="event", id=event.id, goal=goal, version=version, position=record.position, text=text, facts=facts)
 
 
 def gone_node(record: Record) -> Node:
@@ -61,7 +65,8 @@ def action_node(data: ActionData, judgement: Judgement | None = None, *, answer:
     arguments = ", ".join(f"{name}={_short(value)}" for name, value in data.arguments.items())
     text = f"{data.tool}({arguments}) {_became(data, answer)}"
     facts: dict[str, Json] = {"seconds": data.seconds}
-    node = Node(kind="action", id=data.action, goal=_named(data.goal), text=text, state=data.status, facts=facts)
+    goal, version = _named(data.goal)
+    node = Node(kind="action", id=data.action, goal=goal, version=version, text=text, state=data.status, facts=facts)
     if answer:
         node.state = "answered" if answer.startswith("approved") else "refused"
     if judgement is not None:
@@ -95,10 +100,12 @@ def touch_node(touch: Touch) -> Node:
     facts: dict[str, Json] = {"fit": touch.fit}
     if touch.let:
         facts["let"] = touch.let
+    goal, version = _named(touch.goal)
     return Node(
         kind="goal",
-        id=_named(touch.goal),
-        goal=_named(touch.goal),
+        id=goal,
+        goal=goal,
+        version=version,
         text=text,
         state="stopped" if touch.stopped else "acted",
         facts=facts,
@@ -178,15 +185,19 @@ def _became(data: ActionData, answer: str) -> str:
             return f"has an unknown outcome: {data.error}"
 
 
-def _goal_of(event: Event) -> str:
+def _goal_of(event: Event) -> tuple[str, str]:
+    data = cast("dict[str, Json]", event.data)
     if not event.own or not isinstance(event.data, dict):
-        return ""
-    name = event.data.get("goal") or (event.data.get("id") if event.type.startswith(f"{OWN}goal.") else "")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-    return _named(name) if isinstance(name, str) else ""
+        return "", ""
+    if event.type.startswith(f"{OWN}goal.") and "id" in data:
+        return str(data["id"]), f"{data['id']}@{data.get('version', 0)}"
+    name = data.get("goal")
+    return _named(name) if isinstance(name, str) else ("", "")
 
 
-def _named(goal: str) -> str:
-    return goal.partition("@")[0]
+def _named(goal: str) -> tuple[str, str]:
+    id_, at, _ = goal.partition("@")
+    return id_, goal if at else ""
 
 
 def _told(event: Event) -> str:

@@ -31,9 +31,9 @@ KEPT = 1000
 class Token(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A token, and what it is good for. Data of `dev.mdl.token.created`, as it was then.
 
-    number: the how many-th of its name. hash: as `credential.digest`. sources: the only ones events may come from,
-    owners: the only ones whose goals it reaches; empty: any. person: who holds it, as people are told apart; empty for
-    a program. by: who made it. created, expires, revoked: epoch seconds.
+    number: rises with each of its name, and no name has one twice. hash: as `credential.digest`. sources: the only ones
+    events may come from, owners: the only ones whose goals it reaches; empty: any. person: who holds it, as people are
+    told apart; empty for a program. by: who made it. created, expires, revoked: epoch seconds.
     """
 
     name: str
@@ -71,8 +71,11 @@ def revoked_event(data: RevokedData, *, at: float) -> Event:
     return _event(REVOKED, data.name, data.number, data=data, at=at)
 
 
-def fold(tokens: dict[str, Token], event: Event) -> None:
+def fold(tokens: dict[str, Token], event: Event) -> int:
     """Do to tokens, by name, what an event of `CHANGES` says.
+
+    Returns:
+        The number of the token that was forgotten for it, or 0. Numbers go on behind it, whatever the name.
 
     Raises:
         msgspec.ValidationError: it was not made by this MDL.
@@ -81,17 +84,18 @@ def fold(tokens: dict[str, Token], event: Event) -> None:
         made = msgspec.convert(event.data, Token)
         known = tokens.pop(made.name, None)
         tokens[made.name] = made if known is None or made.number > known.number else known
-        _forget(tokens, at=made.created)
-        return
+        return _forget(tokens, at=made.created)
     data = msgspec.convert(event.data, RevokedData)
     known = tokens.get(data.name)
     if known is not None and known.number == data.number and known.revoked is None:
         tokens[data.name] = replace(known, revoked=event.time.timestamp())
+    return 0
 
 
-def _forget(tokens: dict[str, Token], *, at: float) -> None:
+def _forget(tokens: dict[str, Token], *, at: float) -> int:
     if len(tokens) > KEPT and (ended := next((one.name for one in tokens.values() if not one.holds(at)), None)):
-        del tokens[ended]
+        return tokens.pop(ended).number
+    return 0
 
 
 def _event(type_: str, name: str, number: int, *, data: Struct, at: float) -> Event:

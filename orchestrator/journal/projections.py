@@ -189,7 +189,7 @@ def _fold_own(state: State, event: Event, record: Record) -> None:
         case own.LOOP_LOADING | own.LOOP_STARTED | own.LOOP_STOPPED:
             _fold_loop(state, event)
         case _ if event.type in access.CHANGES:
-            access.fold(state.access, event)
+            state.forgotten = max(state.forgotten, access.fold(state.access, event))
         case _:
             pass
 

@@ -156,7 +156,7 @@ class State(Struct):
     that began has not said that it ended. loading: by `loading_key`, how often goals were being loaded when the process
     ended. attempts: how often the turn of an event was taken up and did not end. By event position: `parked` turns,
     where somebody had one `retried`, and those behind the cursor that somebody `dropped`. access: whom HTTP lets in,
-    tokens by name.
+    tokens by name. forgotten: the highest number of a token that is not known any more.
     """
 
     position: int = 0
@@ -175,6 +175,7 @@ class State(Struct):
     rules: Rules = Rules()
     stopped: dict[str, Stop] = {}
     access: dict[str, Token] = {}
+    forgotten: int = 0
     tokens: dict[str, list[tuple[float, float]]] = {}
     sums: dict[str, dict[str, list[tuple[float, float]]]] = {}
     horizons: dict[str, float] = {}

@@ -8,7 +8,8 @@ from functools import partial
 
 from orchestrator.act.toolbox import Toolbox
 from orchestrator.clock import Clock
-from orchestrator.errors import JournalBroken
+from orchestrator.errors import JournalBroken, ToolError
+from orchestrator.guard.owners import beyond
 from orchestrator.journal.drafts import event_draft
 from orchestrator.journal.journal import Journal
 from orchestrator.journal.state import OpenWant, State, goal_id
@@ -17,9 +18,9 @@ from orchestrator.loop.beside import Beside
 from orchestrator.loop.causes import origin, turns_of
 from orchestrator.loop.parking import Parking
 from orchestrator.loop.plans import Plans
-from orchestrator.loop.wants import check, glance
+from orchestrator.loop.wants import Read, check, glance
 from orchestrator.sinks import Sinks
-from orchestrator.types import Event, Json, Want
+from orchestrator.types import Call, Event, Json, Want
 
 
 class Looks:
@@ -58,7 +59,7 @@ class Looks:
         for opened in [opened for opened in self._state.wants.values() if opened.event == position]:
             if asked := self._asked(opened):
                 want, event, lets = asked
-                work = partial(glance, want, event, lets=lets, read=self._toolbox.read, sinks=self._sinks)
+                work = partial(glance, want, event, lets=lets, read=self._reads(opened), sinks=self._sinks)
                 await self._beside.safely(work, "want")
 
     async def _whole(self, opened: OpenWant) -> None:
@@ -75,9 +76,20 @@ class Looks:
     async def _look(self, opened: OpenWant) -> None:
         if asked := self._asked(opened):
             want, event, lets = asked
-            read, sinks = self._toolbox.read, self._sinks
+            read, sinks = self._reads(opened), self._sinks
             made = await check(opened, want, event, lets=lets, read=read, sinks=sinks, clock=self._clock)
             await self._plans.record([event_draft(made)])
+
+    def _reads(self, opened: OpenWant) -> Read:
+        """Reads as far as the goal's owner may, asked anew each time."""
+        goal = self._state.goals[goal_id(opened.goal)].goal
+
+        async def read(call: Call) -> Json:
+            if (reason := beyond(goal, call.tool, self._state.rules)) is not None:
+                raise ToolError(reason)
+            return await self._toolbox.read(call)
+
+        return read
 
     def _asked(self, opened: OpenWant) -> tuple[Want, Event, dict[str, Json]] | None:
         version, event = self._state.goals[goal_id(opened.goal)], origin(self._journal, opened.event)

@@ -69,6 +69,7 @@ class Loop:
     ) -> None:
         """Fold the journal; nothing runs yet."""
         self.state, self.timings = load(journal), Timings()
+        stages.orienting.rules = lambda: self.state.rules
         self._journal, self._stages, self._settings = journal, stages, settings or LoopSettings()
         self._goals = self.state.goals_at_cursor()
         self._stopping, self._tasks = asyncio.Event(), asyncio.TaskGroup()

@@ -12,12 +12,22 @@ from msgspec import Struct
 
 from orchestrator.errors import MDLError
 from orchestrator.sinks import Sinks, bound, nowhere
-from orchestrator.types import Call, Json, canonical
+from orchestrator.types import Call, Goal, Json, canonical
 
 Read: TypeAlias = Callable[[Call], Awaitable[Json]]
 """Call a trusted read-only tool with plain arguments, as `Toolbox.read` does; raises an MDLError."""
+Beyond: TypeAlias = Callable[[Goal, str], str | None]
+"""Why a goal's owner may not call a tool; None: they may."""
 MAX_SIZE = 100_000
 """Bytes of JSON a call may give."""
+
+
+def anybody(_goal: Goal, _tool: str) -> str | None:
+    """Nothing is beyond any owner."""
+
+
+def _anything(_tool: str) -> str | None:
+    """No tool is."""
 
 
 class Answer(Struct, frozen=True):
@@ -65,6 +75,7 @@ class Lets:
         variables: Mapping[str, Json],
         *,
         needs: Mapping[str, frozenset[str]],
+        beyond: Callable[[str], str | None] = _anything,
     ) -> Filled:
         """Make the calls of some `let`s, at once where none needs another.
 
@@ -73,6 +84,7 @@ class Lets:
             names: which of them.
             variables: the event, and what was filled before.
             needs: for each name, the others whose values its arguments read.
+            beyond: why a tool may not be called; None: it may.
         """
         values: dict[str, Json] = {}
         left = set(names)
@@ -80,14 +92,16 @@ class Lets:
             ready = [name for name in names if name in left and not needs[name] & left]
             left.difference_update(ready)
             known = {**variables, **values}
-            answers = await _together([self._ask(lets[name], known) for name in ready])
+            answers = await _together([self._ask(lets[name], known, beyond) for name in ready])
             for name, answer in zip(ready, answers, strict=True):
                 if answer.error is not None:
                     return Filled(values, f"`let.{name}` ({lets[name].tool}): {answer.error}")
                 values[name] = answer.value
         return Filled(values)
 
-    async def _ask(self, call: Call, variables: Mapping[str, Json]) -> Answer:
+    async def _ask(self, call: Call, variables: Mapping[str, Json], beyond: Callable[[str], str | None]) -> Answer:
+        if (reason := beyond(call.tool)) is not None:  # before what others have asked already
+            return Answer(error=reason)
         try:
             filled = bound(call, variables, self._sinks)
         except MDLError as error:

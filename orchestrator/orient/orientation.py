@@ -9,6 +9,7 @@ folds the touches afterwards. A touch with `by` was counted (`windows.hit`); wit
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 from orchestrator.errors import EvaluationError, MDLError
 from orchestrator.expressions import event_variables
 from orchestrator.orient.conditions import key_of, outcome
-from orchestrator.orient.enrich import Lets, Read, Slots
+from orchestrator.orient.enrich import Beyond, Lets, Read, Slots, anybody
 from orchestrator.orient.index import Compiled, GoalIndex
 from orchestrator.sinks import Sinks, nowhere
 from orchestrator.types import Event, Goal, Orientation, Touch, WindowState
@@ -52,6 +53,7 @@ async def orient(
     read: Read,
     sinks: Sinks = nowhere,
     meaning: Finder | None = None,
+    beyond: Beyond = anybody,
 ) -> Oriented:
     """Find the goals an event touches, best first.
 
@@ -64,13 +66,14 @@ async def orient(
         read: calls the read-only tools of `let`.
         sinks: of those tools.
         meaning: finds the goals without `on`.
+        beyond: why a goal may not read with a tool.
     """
     sighting = sight(event, index=index)
     if meaning is not None and index.meant and not event.own:
         sighting = await sight_meant(event, sighting, index=index, meaning=meaning)
     if sighting is None:
         return Oriented(Orientation(position), {})
-    await sighting.fill(read, sinks=sinks)
+    await sighting.fill(read, sinks=sinks, beyond=beyond)
     touches = sighting.weigh(states, position=position, at=at)
     return Oriented(Orientation(position, touches), sighting.errors)
 
@@ -111,7 +114,7 @@ class Sighting:
         open: places in `touches` that wait for `let`s.
     """
 
-    __slots__ = ("_goals", "errors", "event", "open", "touches", "variables")
+    __slots__ = ("_beyond", "_goals", "errors", "event", "open", "touches", "variables")
 
     def __init__(self, event: Event) -> None:
         """Nothing is found yet."""
@@ -120,6 +123,7 @@ class Sighting:
         self.touches: list[Touch | None] = []
         self.open: list[int] = []
         self._goals: list[Compiled] = []
+        self._beyond: Beyond = anybody
 
     def see(self, one: Compiled, found: Touch) -> None:
         """Take up a goal, unless its `when` asks for no `let` and does not hold."""
@@ -133,8 +137,11 @@ class Sighting:
         self._goals.append(one)
         self.touches.append(found)
 
-    async def fill(self, read: Read, slots: Slots | None = None, sinks: Sinks = nowhere) -> None:
+    async def fill(
+        self, read: Read, slots: Slots | None = None, sinks: Sinks = nowhere, *, beyond: Beyond = anybody
+    ) -> None:
         """Make the calls of all `let`s, at once where none needs another, and ask what waited for them."""
+        self._beyond = beyond
         if not self.open:
             return
         lets = Lets(read, slots=slots, sinks=sinks)
@@ -202,7 +209,8 @@ class Sighting:
         if not names:
             return touch
         conditions, known = one.conditions, {**self.variables, **touch.let}
-        filled = await lets.fill(one.version.goal.let, names, known, needs=conditions.needs)
+        goal = one.version.goal
+        filled = await lets.fill(goal.let, names, known, needs=conditions.needs, beyond=partial(self._beyond, goal))
         return replace(touch, let={**touch.let, **filled.values}, stopped=filled.error)
 
     def _weigh(

@@ -126,7 +126,9 @@ class Recall:
         for touch in self.turn.touches if self.turn else ():
             version = self._goals.get(touch.goal)
             if self._event is not None and version is not None:
-                found |= _results(version.goal, touch, self._event)
+                for asked, given in _results(version.goal, touch, self._event).items():
+                    if asked not in found or not isinstance(given, MDLError):  # another goal's owner may have had leave
+                        found[asked] = given
         return found
 
     def _prices(self) -> dict[str, float]:

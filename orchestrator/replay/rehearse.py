@@ -73,6 +73,7 @@ async def rehearse(
     state = State(goals={goal.id: version})  # folding counts windows and budgets of the goals it knows
     keep(state, goal)
     fold_limit(state, own.rules_event(rules, head=0, at=0.0))
+    stages.orienting.rules = lambda: rules
     await stages.orienting.set_goals((version,))
     head = reader.head
     async for record in records(reader, after=after, kind="event"):

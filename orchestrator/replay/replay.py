@@ -77,6 +77,7 @@ class Replay:
         self._recall = Recall(self._turn_at, tools=vendors.tools, sinks=vendors.sinks)
         recorded = changes.planner in {None, "compiled"}
         self._orienting = Orienting(self._recall.read, meaning=vendors.meaning, model=vendors.model is not None)
+        self._orienting.rules = lambda: self._at.state.rules
         self._examining = Orienting(self._recall.read, meaning=vendors.examining)
         model = vendors.model if changes.planner == "model" else self._recall if recorded else None
         self._without, self._with = (

@@ -301,6 +301,23 @@ async def test_who_stops_reaches_their_owners_goals_and_not_all(served: Served) 
     assert {event.data["by"] for event in served.place.events("dev.mdl.goal.stopped")} == {"bot", "root"}
 
 
+async def test_who_takes_the_id_of_a_removed_goal_reaches_nothing_of_what_it_was(served: Served) -> None:
+    goal = {**GOAL, "owner": "finance", "on": ["taken"], "approve": ["notify.send"]}
+    assert (await served.ask("PUT", "/v1/goals/taken", "root", json=goal)).is_success
+    before = len(served.place.events("dev.mdl.approval.requested"))
+    await served.ask("POST", "/hooks/shop", "desk", json={"type": "taken", "subject": "secret"})
+    asked = served.place.happened("dev.mdl.approval.requested", before + 1)[-1].data["action"]
+    assert (await served.ask("DELETE", "/v1/goals/taken", "root")).is_success
+    assert (await served.ask("PUT", "/v1/goals/taken", "bot", json={**GOAL, "on": ["never"]})).is_success
+    assert (await served.ask("GET", f"/v1/why/{asked}", "sue")).status_code == 404
+    why = (await served.ask("GET", "/v1/why/taken", "sue")).json()
+    assert [child["id"] for child in why["node"]["children"]] == ["taken@2"]
+    assert asked in (await served.ask("GET", f"/v1/why/{asked}", "rita")).text
+    assert asked not in (await served.ask("GET", "/v1/approvals", "boss")).text
+    assert (await served.ask("POST", f"/v1/approvals/{asked}/deny", "boss")).status_code == 404
+    assert (await served.ask("DELETE", "/v1/goals/taken", "root")).is_success
+
+
 async def test_a_goal_set_by_chat_is_the_persons_who_confirmed_it_and_of_the_tokens_owner(served: Served) -> None:
     sentence, other = (f"when chat.{name} then notify me" for name in ("one", "two"))
     for name in ("one", "two"):

@@ -1,6 +1,6 @@
 """Each limit of a goal and of [policy]: what it holds back, what it lets through, and that nothing makes it forget."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,10 @@ from orchestrator.guard.quiet import within
 from orchestrator.guard.verdict import POLICIES
 from orchestrator.journal.state import Past, Stop
 from orchestrator.limits import Budget, Cooldown, Quiet, Rate, Repeat, Rules, SharedBudget
-from orchestrator.types import Blast, Call, Grant, Json, May, Refusal
+from orchestrator.situations import counted
+from orchestrator.types import Blast, Call, Grant, Json, May, Refusal, SinkKind
 from tests.guard.desk import NOW, Desk, a_goal, said
+from tests.loops import event
 
 # ---------------------------------------------------------------- the kill switch
 
@@ -296,3 +298,34 @@ def test_a_policy_that_cannot_be_read_is_said_before_anything_starts(
     tmp_path.joinpath("mine.py").write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError, match=said_):
         own_policy(name, tmp_path)
+
+
+async def test_the_call_of_a_blast_radius_is_held_to_its_sinks_as_a_let_is() -> None:
+    asked: list[Call] = []
+
+    async def read(call: Call) -> Json:
+        asked.append(call)
+        return {"value": 40}
+
+    of = Call("db.count", {"q": "='select count(*) as value from t where shop = ' + event.data.id"})
+    sinks: dict[str, Mapping[str, SinkKind]] = {"db.count": {"q": "sql"}}
+    goal = a_goal(blast=(Blast(tool="t.act", each="args.id", most="5%", of=of),))
+    happened = event("1", data={"id": "1; drop table t"})
+    (told,) = await counted(goal, happened, read, sinks=sinks.get)
+    assert "`q` is a sink (sql)" in str(told)
+    assert asked == []
+    assert await counted(goal, happened, read) == (40.0,)
+
+
+async def test_the_call_of_a_blast_radius_is_one_that_the_goals_owner_may_make() -> None:
+    asked: list[Call] = []
+
+    async def read(call: Call) -> Json:
+        asked.append(call)
+        return {"value": 40}
+
+    goal = a_goal(owner="o", blast=(Blast(tool="t.act", each="args.id", most="5%", of=Call("db.count")),))
+    (told,) = await counted(goal, event("1"), read, rules=Rules(owners={"o": ("t.*",)}))
+    assert told == "goals of `o` may call `t.*`, not `db.count`; see [owners.o]"
+    assert asked == []
+    assert await counted(goal, event("1"), read, rules=Rules(owners={"o": ("db.*",)})) == (40.0,)

@@ -4,9 +4,15 @@ import pytest
 
 from orchestrator.errors import ToolError
 from orchestrator.journal import own
+from orchestrator.journal.drafts import event_draft
+from orchestrator.limits import Rules
+from orchestrator.replay.changes import Changes
+from orchestrator.replay.found import Difference, Stretch, Vendors
+from orchestrator.replay.replay import Replay
 from orchestrator.testing import ManualClock, MemoryJournal
 from orchestrator.types import Call, Event, Goal, Json, SinkKind, Want
 from tests.loops import (
+    START,
     Held,
     Tools,
     call,
@@ -19,6 +25,7 @@ from tests.loops import (
     goal,
     living,
     set_goals,
+    turns,
     until,
 )
 
@@ -162,3 +169,33 @@ async def test_a_want_is_not_looked_at_where_the_address_would_lead_inside() -> 
     held, missed = wants(journal)
     assert (missed.type, held.type, lamp.looked) == (own.WANT_MISSED, own.WANT_HELD, 1)
     assert "`url` is a sink" in missed.data["error"]
+
+
+async def test_what_reads_is_held_to_the_owners_leave_of_now_also_where_another_goal_has_asked_the_same() -> None:
+    journal, clock, lamp = MemoryJournal(), ManualClock(START), Lamp(on=True)
+    lets = {"lamp": call("t.see")}
+    await set_goals(
+        journal,
+        goal("free", let=lets, when="lamp.on"),
+        goal("held", let=lets, when="lamp.on", owner="support"),
+        goal("looks", want=WANTED.want, owner="support"),
+    )
+    rules = Rules(owners={"support": ("t.act",)})
+    await journal.append([event_draft(own.rules_event(rules, head=journal.head, at=START))])
+    async with living(journal, Tools(act=echo, see=lamp), clock=clock) as life:
+        await emit(journal, event("1"))
+        await life.idle()
+        clock.advance(61)
+        await until(lambda: bool(wants(journal)))
+    (turn,) = [turn for turn in turns(journal) if len(turn.touches) > 1]
+    said = "goals of `support` may call `t.act`, not `t.see`; see [owners.support]"
+    assert {touch.goal: touch.stopped for touch in turn.touches} == {
+        "free@1": None,
+        "held@1": f"`let.lamp` (t.see): {said}",
+        "looks@1": None,
+    }
+    (missed,) = wants(journal)
+    assert (missed.type, missed.data["error"], lamp.looked) == (own.WANT_MISSED, said, 1)
+    stretch, found = Stretch(after=0, through=journal.head, finished=journal.head), list[Difference]()
+    again = await Replay(journal, stretch, Vendors(), changes=Changes(), found=found.append).run()
+    assert (again.same, again.turns, found) == (True, len(turns(journal)), [])
