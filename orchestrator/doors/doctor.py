@@ -78,7 +78,9 @@ def _checkpoints(settings: Settings, chosen: CheckpointSettings) -> Finding:
 
     try:
         names = [place.name for place in build.places(settings, clock=SystemClock())]
-        signing_key(settings.path(settings.journal.path), chosen.key)
+        path = settings.path(settings.journal.path)
+        if chosen.key is not None or path.exists():  # `mdl run` makes the key, with the journal
+            signing_key(path, chosen.key)
     except MDLError as error:
         return Finding("checkpoints", well=False, text=str(error))
     if chosen.file is not None and not (folder := settings.path(chosen.file).parent).is_dir():
