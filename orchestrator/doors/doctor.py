@@ -12,7 +12,7 @@ from orchestrator.act.toolbox import InForce
 from orchestrator.clock import SystemClock
 from orchestrator.control import Control
 from orchestrator.decide.ranking import properties
-from orchestrator.doors import build
+from orchestrator.doors import build, in_vain
 from orchestrator.doors.isolation_views import IN_PROCESS, in_words
 from orchestrator.doors.sessions import session
 from orchestrator.doors.tool_views import Listing
@@ -78,7 +78,9 @@ def _checkpoints(settings: Settings, chosen: CheckpointSettings) -> Finding:
 
     try:
         names = [place.name for place in build.places(settings, clock=SystemClock())]
-        signing_key(settings.path(settings.journal.path), chosen.key)
+        path = settings.path(settings.journal.path)
+        if chosen.key is not None or path.exists():  # `mdl run` makes the key, with the journal
+            signing_key(path, chosen.key)
     except MDLError as error:
         return Finding("checkpoints", well=False, text=str(error))
     if chosen.file is not None and not (folder := settings.path(chosen.file).parent).is_dir():
@@ -124,6 +126,10 @@ async def _live(file: Path, settings: Settings) -> AsyncIterator[Finding]:
                 yield Finding(f"isolation {server.name}", well=True, text=text, in_force=server.in_force)
         for finding in (*_reconciles(listing), *_unmasked(settings, listing)):
             yield finding
+        known = {version.goal.id: version.goal for version in here.control.state.goals.values()}
+        known |= {goal.id: goal for goal in settings.goals}
+        for what, text in (*in_vain.ownerless(settings, known.values()), *_toolless(settings, listing)):
+            yield Finding(what, well=False, text=text)
         for goal in settings.goals:
             yield _goal(here.control, goal, listing)
     if settings.model is not None:
@@ -172,6 +178,11 @@ def _unmasked(settings: Settings, listing: Listing) -> Iterator[Finding]:
         if strange := sorted(named.get(name, frozenset()) - known.keys()):
             text = f"`unmask` names `{strange[0]}`, which is none of its arguments: {', '.join(known) or 'it has none'}"
             yield Finding(f"tool {name}", well=False, text=text)
+
+
+def _toolless(settings: Settings, listing: Listing) -> Iterator[tuple[str, str]]:
+    up = {server.name for server in listing.servers if server.state == "up"}
+    return in_vain.toolless(settings, tools={listed.tool.name for listed in listing.tools}, up=up)
 
 
 def _goal(control: Control, goal: Goal, listing: Listing) -> Finding:

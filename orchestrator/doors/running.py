@@ -18,7 +18,7 @@ import msgspec
 from orchestrator.act.toolbox import Toolbox
 from orchestrator.clock import Clock, SystemClock
 from orchestrator.control import refuse_claims
-from orchestrator.doors import build, show
+from orchestrator.doors import build, in_vain, show
 from orchestrator.doors.access import Access, asking
 from orchestrator.doors.api import Api
 from orchestrator.doors.http import application, serving
@@ -47,6 +47,7 @@ from orchestrator.types import Event, Json, Record
 
 _log = logging.getLogger("mdl.run")
 _QUIET = 5
+_PATIENCE = 10.0
 
 
 class Running:
@@ -350,9 +351,21 @@ async def run_forever(file: Path, *, quiet: bool) -> None:
         goals = len(live.loop.state.goals)
         show.console.print(f"MDL runs with {goals} goals at {live.url or 'no HTTP'}; stop it with Ctrl-C.")
         async with asyncio.TaskGroup() as tasks:
-            shown = tasks.create_task(_show(live, quiet=quiet))
+            beside = [tasks.create_task(_show(live, quiet=quiet)), tasks.create_task(_warn(live))]
             await live.stopping.wait()
-            shown.cancel()
+            for task in beside:
+                task.cancel()
+
+
+async def _warn(live: Running) -> None:
+    """Say what the settings name in vain; of tools as soon as their servers are up."""
+    goals = [version.goal for version in live.control.state.goals.values()]
+    for what, text in in_vain.ownerless(live.settings, goals):
+        _log.warning("%s: %s", what, text)
+    await live.toolbox.ready(timeout=_PATIENCE)
+    up = {server.name for server in live.toolbox.servers() if server.state == "up"}
+    for what, text in in_vain.toolless(live.settings, tools=live.toolbox.tools().keys(), up=up):
+        _log.warning("%s: %s", what, text)
 
 
 async def _show(live: Running, *, quiet: bool) -> None:

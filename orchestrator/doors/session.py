@@ -276,15 +276,16 @@ class Session:
     async def status(self) -> Status:
         """How things are."""
         found, live = totals(self.control), await self._live()
+        path = self.settings.path(self.settings.journal.path)
         return Status(
             running=live is not None,
             journal={
-                "path": str(self.settings.path(self.settings.journal.path)),
+                "path": str(path),
                 "head": self.reader.head,
                 "cursor": self.control.state.cursor,
                 "trimmed": self.reader.trimmed,
                 "gone": self.reader.gone,
-                "bytes": self.settings.path(self.settings.journal.path).stat().st_size,
+                "bytes": path.stat().st_size if path.exists() else 0,
             },
             counts={"events": found.events, "turns": found.turns, **found.actions},
             decided_by=found.decided_by,

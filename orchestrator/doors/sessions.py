@@ -1,7 +1,8 @@
 """Opening a session: beside a running loop, or with none; to read, or to write as well.
 
-Reading needs the journal's file only. What is written goes through the running loop's socket; where no loop runs, the
-journal is owned for as long as the session lasts.
+Reading needs the journal's file only; where there is none, an empty one elsewhere answers, so that looking makes
+nothing that would stand in the way of `mdl journal restore`. What is written goes through the running loop's socket;
+where no loop runs, the journal is owned for as long as the session lasts.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 
 from orchestrator.clock import Clock, SystemClock
@@ -18,6 +20,7 @@ from orchestrator.doors.session import Parts, Session, control
 from orchestrator.errors import GoalError, JournalBusy, JournalError, SettingsError
 from orchestrator.journal.control_socket import ControlClient
 from orchestrator.journal.remote import SOCKET, RemoteJournal
+from orchestrator.journal.schema import open_to_write
 from orchestrator.journal.sqlite import SqliteJournal
 from orchestrator.masking.masking import Masking
 from orchestrator.settings import Settings, load
@@ -38,8 +41,9 @@ async def session(file: Path, *, write: bool = False, anyhow: bool = False) -> A
     settings, clock = await _settings(file, anyhow=anyhow), SystemClock()
     path = settings.path(settings.journal.path)
     async with AsyncExitStack() as stack:
-        journal = await _journal(stack, path, write=write, clock=clock)
-        masking = _masking(stack, settings, clock=clock)
+        kept = settings if write or await asyncio.to_thread(path.exists) else _empty(stack, settings)
+        journal = await _journal(stack, kept, path, write=write, clock=clock)
+        masking = _masking(stack, kept, clock=clock)
         parts = Parts(settings, stack, clock=clock, masking=masking)
         acting = control(settings, journal, Mirror(journal).state, clock=clock, masking=masking)
         if write and isinstance(journal, SqliteJournal):
@@ -83,8 +87,20 @@ async def _settings(file: Path, *, anyhow: bool) -> Settings:
         return known
 
 
-async def _journal(stack: AsyncExitStack, path: Path, *, write: bool, clock: Clock) -> SqliteJournal | RemoteJournal:
-    if await asyncio.to_thread(path.exists) and (not write or await _live(path) is not None):
+def _empty(stack: AsyncExitStack, settings: Settings) -> Settings:
+    """Settings whose journal is an empty one, gone with the stack."""
+    path = Path(stack.enter_context(TemporaryDirectory(prefix="mdl-"))) / "journal.db"
+    open_to_write(path).close()
+    return settings.model_copy(update={"journal": settings.journal.model_copy(update={"path": str(path)})})
+
+
+async def _journal(
+    stack: AsyncExitStack, kept: Settings, path: Path, *, write: bool, clock: Clock
+) -> SqliteJournal | RemoteJournal:
+    if not write:
+        read = kept.path(kept.journal.path)
+        return stack.enter_context(RemoteJournal(read, control=path.with_name(SOCKET)))
+    if await asyncio.to_thread(path.exists) and await _live(path) is not None:
         return stack.enter_context(RemoteJournal(path))
     try:
         return await own(stack, path, clock=clock)

@@ -3,7 +3,7 @@
 The first line says what it is, the last one how many records there are, the head, the sources' positions and the
 snapshot. Where records are gone, a line says so. Hashes are hex, other bytes base64. Bodies stand in it as the JSON
 they are (`body`), or, where that would not keep them to the byte, as `base64`. What comes in is checked record by
-record, and becomes a journal only when all of it holds.
+record, and becomes a journal only when all of it holds; what does not hold does not go out either.
 """
 
 import sqlite3
@@ -18,15 +18,14 @@ from msgspec import Raw, Struct
 from orchestrator.errors import JournalBroken, JournalError
 from orchestrator.journal import chain
 from orchestrator.journal.backup import Advance, new_file
-from orchestrator.journal.gaps import Gap, behind, put
+from orchestrator.journal.gaps import Gap, put
 from orchestrator.journal.lock import owned
 from orchestrator.journal.reader import SHORTEST_PREFIX, checksum
 from orchestrator.journal.schema import PREFIX, SEGMENT_BITS, open_to_read, open_to_write
+from orchestrator.journal.verify import Row, holding
 
 _VERSION = 2  # 1 had no gaps
 _STEP = 1000
-_COLUMNS = "position, at, kind, type, key, id, source, cause, digest, hash, salt, body"
-_ALL = f"SELECT {_COLUMNS} FROM records ORDER BY position"  # noqa: S608  constants only
 _LOST = "SELECT min(position) FROM spared WHERE position NOT IN (SELECT position FROM records)"
 _encode = msgspec.json.Encoder().encode
 
@@ -81,6 +80,7 @@ def write(journal: Path, out: BinaryIO, *, progress: Advance | None = None) -> i
     """Write a journal, as it stood at the beginning, in constant memory; how many records it has.
 
     Raises:
+        JournalBroken: names the first position that does not hold; what was written lacks the last line.
         JournalError: there is none, it cannot be read, or `out` takes no more.
         BrokenPipeError: whoever read `out` went away.
     """
@@ -91,6 +91,8 @@ def write(journal: Path, out: BinaryIO, *, progress: Advance | None = None) -> i
             out.flush()
         except BrokenPipeError:
             raise
+        except JournalBroken as error:
+            raise JournalBroken(f"`{journal}` cannot be exported: {error}; `mdl verify` checks it") from error
         except OSError as error:
             raise JournalError(f"the lines of `{journal}` cannot be written: {error}") from error
         except sqlite3.Error as error:
@@ -101,12 +103,12 @@ def write(journal: Path, out: BinaryIO, *, progress: Advance | None = None) -> i
 def _write(connection: sqlite3.Connection, out: BinaryIO, progress: Advance | None) -> int:
     (total,) = connection.execute("SELECT count(*) FROM records").fetchone()
     out.write(_encode(_Head(_VERSION, total)) + b"\n")
-    done, place, head = 0, 0, chain.GENESIS
-    for done, row in enumerate(connection.execute(_ALL), 1):
-        if row[0] > place + 1 and (gap := behind(connection, place)) is not None:
+    done, head = 0, chain.GENESIS
+    for done, (row, gap) in enumerate(holding(connection), 1):
+        if gap is not None:
             out.write(_encode(_Gap(gap.first, gap.last, gap.hash.hex())) + b"\n")
         out.write(_encode(_line(row)) + b"\n")
-        place, head = row[0], row[9]
+        head = row.hash
         if progress is not None and (done % _STEP == 0 or done == total):
             progress(done, total)
     sources = dict(connection.execute("SELECT uri, position FROM sources ORDER BY uri"))
@@ -117,9 +119,11 @@ def _write(connection: sqlite3.Connection, out: BinaryIO, progress: Advance | No
     return done
 
 
-def _line(row: tuple[Any, ...]) -> _Line:
-    position, at, kind, type_, key, id_, source, cause, digest, hash_, salt, body = row
-    return _Line(position, at, kind, type_, key, id_, source, cause, digest.hex(), hash_.hex(), salt, **_body(body))
+def _line(row: Row) -> _Line:
+    return _Line(
+        row.position, row.at, row.kind, row.type, row.key, row.id, row.source, row.cause,
+        row.digest.hex(), row.hash.hex(), row.salt, **_body(row.body),
+    )  # fmt: skip
 
 
 def _body(body: bytes | None) -> dict[str, Any]:

@@ -38,7 +38,9 @@ class Verified(Struct, frozen=True):
     unbroken: int = 1
 
 
-class _Row(Struct, frozen=True):
+class Row(Struct, frozen=True):
+    """A record as it stands in the file."""
+
     position: int
     at: float
     kind: str
@@ -96,21 +98,33 @@ def verify(path: Path, *, progress: Callable[[int, int], None] | None = None) ->
 
 def _verify(connection: sqlite3.Connection, progress: Callable[[int, int], None] | None) -> Verified:
     (head,) = connection.execute("SELECT coalesce(max(position), 0) FROM records").fetchone()
-    done, place, unbroken, previous = 0, 0, 1, chain.GENESIS
-    missing = _Missing(connection)
+    done, place, unbroken, last = 0, 0, 1, chain.GENESIS
+    for done, (row, gap) in enumerate(holding(connection), 1):
+        place, last, unbroken = row.position, row.hash, unbroken if gap is None else row.position
+        if progress is not None and (done % _STEP == 0 or place == head):
+            progress(place, head)
+    return Verified(done, min(done, 1), place, last.hex(), gone=place - done, unbroken=unbroken)
+
+
+def holding(connection: sqlite3.Connection) -> Iterator[tuple[Row, Gap | None]]:
+    """Every record in order, each when it is seen to hold, with the gap before it.
+
+    Raises:
+        JournalBroken: as `verify`; at the latest at the end.
+        sqlite3.DatabaseError: the file is damaged.
+    """
+    place, previous, missing = 0, chain.GENESIS, _Missing(connection)
     for row in _rows(connection):
         if (gap := missing.before(row.position, expected=place + 1)) is not None:
-            place, unbroken, previous = gap.last, row.position, gap.hash
+            place, previous = gap.last, gap.hash
         if row.position != place + 1:
             raise JournalBroken(f"position {place + 1} is missing; the record behind it stands at {row.position}")
         if row.own_digest() != row.digest or row.link(previous) != row.hash:
             fault = _fault(connection, row, previous, behind_gap=gap is not None)
             raise JournalBroken(f"position {row.position} does not hold: {fault}")
-        done, place, previous = done + 1, row.position, row.hash
-        if progress is not None and (done % _STEP == 0 or place == head):
-            progress(place, head)
+        place, previous = row.position, row.hash
+        yield row, gap
     missing.end()
-    return Verified(done, min(done, 1), place, previous.hex(), gone=place - done, unbroken=unbroken)
 
 
 class _Missing:
@@ -160,9 +174,9 @@ def _named(gap: Gap) -> str:
     return f"a gap says that #{gap.first} to #{gap.last} are gone"
 
 
-def _rows(connection: sqlite3.Connection) -> Iterator[_Row]:
+def _rows(connection: sqlite3.Connection) -> Iterator[Row]:
     connection.text_factory = _text
-    return (_Row(*row) for row in connection.execute(_ALL))
+    return (Row(*row) for row in connection.execute(_ALL))
 
 
 def _text(value: bytes) -> Any:
@@ -172,7 +186,7 @@ def _text(value: bytes) -> Any:
         return value  # altered; its type says so later
 
 
-def _fault(connection: sqlite3.Connection, row: _Row, previous: bytes, *, behind_gap: bool) -> str:
+def _fault(connection: sqlite3.Connection, row: Row, previous: bytes, *, behind_gap: bool) -> str:
     """What was done to a row that does not hold, as far as the chain can tell."""
     if (place := _written_as(connection, row)) is not None:
         return f"it was written as position {place}; records were reordered"
@@ -190,7 +204,7 @@ def _fault(connection: sqlite3.Connection, row: _Row, previous: bytes, *, behind
     return "one of at, kind, type, key, id, source, cause was altered, or it was put in later"
 
 
-def _written_as(connection: sqlite3.Connection, row: _Row) -> int | None:
+def _written_as(connection: sqlite3.Connection, row: Row) -> int | None:
     """The position at which this row would hold, behind any hash that stands in the journal."""
     last, missing = chain.GENESIS, {gap.last + 1: gap.hash for gap in gaps(connection)}
     for other in _rows(connection):

@@ -77,6 +77,21 @@ def test_bodies_that_are_gone_stay_gone(whole: Path, tmp_path: Path) -> None:
     assert content(tmp_path / "journal.db") == content(tmp_path / "old.db")
 
 
+@pytest.mark.parametrize("kind", ["TEXT", "BLOB"])
+def test_what_does_not_hold_does_not_go_out(whole: Path, tmp_path: Path, kind: str) -> None:
+    with closing(sqlite3.connect(whole)) as source, closing(sqlite3.connect(tmp_path / "old.db")) as copy:
+        source.backup(copy)
+        text = "replace(CAST(body AS TEXT), 'a', 'b')"
+        copy.execute(f"UPDATE records SET body = CAST({text} AS {kind}) WHERE position = 6")  # noqa: S608  constants only
+        copy.commit()
+    out = io.BytesIO()
+    said = "cannot be exported: position 6 does not hold: its body or salt was altered; `mdl verify`"
+    with pytest.raises(JournalBroken, match=said):
+        write(tmp_path / "old.db", out)
+    with pytest.raises(JournalBroken):
+        read(io.BytesIO(out.getvalue()), tmp_path / "journal.db")
+
+
 def altered(field: str, value: object) -> Callable[[list[bytes]], list[bytes]]:
     def alter(lines: list[bytes]) -> list[bytes]:
         record = json.loads(lines[1]) | {field: value}
