@@ -106,7 +106,7 @@ async def _resume(plan: Plan, cut: Unfinished, *, toolbox: Toolbox, plans: Plans
         outcome = Outcome(action=first.action, status="unknown", error=_UNKNOWN, attempts=0)
         await plans.carry_out(plan, event=cut.event, position=cut.position, first=outcome)
         return
-    await plans.carry_out(plan, event=cut.event, position=cut.position)
+    await plans.carry_out(plan, event=cut.event, position=cut.position, waits=waits)
 
 
 async def _may_repeat(grant: Grant, toolbox: Toolbox) -> bool:

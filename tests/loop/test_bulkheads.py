@@ -53,6 +53,11 @@ def limited(at_once: dict[str, int], **functions: Held | Counting) -> Tools:
     return tools
 
 
+async def waits(tools: Tools, many: int) -> None:
+    """Let others run until so many calls of `t.slow` wait for a place."""
+    await until(lambda: tools.places.busy()["t.slow"].waiting == many)
+
+
 @pytest.mark.parametrize("name", ["t.slow", "t"])
 async def test_no_more_calls_run_than_may_and_none_is_left_out(name: str) -> None:
     journal, slow = MemoryJournal(), Counting()
@@ -155,6 +160,63 @@ async def test_what_was_about_to_be_called_after_a_wait_is_in_doubt() -> None:
     async with living(journal, tools) as life:
         await life.idle()
     assert (outcomes(journal)[-1], len(held.calls)) == ("unknown t.slow(1)", 2)
+
+
+async def test_what_waited_and_finds_a_place_after_the_start_is_announced_before_it_is_called() -> None:
+    journal, held = MemoryJournal(), Held()
+    await set_goals(journal, goal(do=(call("t.pay"),)))
+
+    def tools() -> Tools:
+        made = Tools(("t.pay",), pay=held)
+        made.places = Places({"t.pay": 1})
+        return made
+
+    async with living(journal, tools()):
+        await emit(journal, event("1", subject="1"), event("2", subject="2"))
+        await until(lambda: len(events(journal, own.WAITING)) == 1)
+    async with living(journal, tools()):
+        await until(lambda: {"id": "2"} in held.calls)
+    held.open.set()
+    async with living(journal, tools()) as life:
+        await life.idle()
+    assert held.calls.count({"id": "2"}) == 1
+    assert "unknown t.pay(2)" in outcomes(journal)
+
+
+async def test_what_waits_over_many_starts_says_so_once() -> None:
+    journal, held = MemoryJournal(), Held()
+    await set_goals(journal, goal(do=(call("t.slow"),)))
+    for _ in range(3):
+        tools = limited({"t.slow": 1}, slow=held)
+        async with living(journal, tools):
+            if not events(journal, "shop.order"):
+                await emit(journal, *(event(str(number), subject=str(number)) for number in range(3)))
+            await waits(tools, 2)
+    assert len({one.id for one in events(journal, own.WAITING)}) == len(events(journal, own.WAITING)) == 2
+
+
+@pytest.mark.parametrize("why", ["freshness", "paused", "removed"])
+async def test_leave_is_asked_again_where_the_wait_went_over_a_start(why: str) -> None:
+    clock, journal, held = ManualClock(START), MemoryJournal(), Held()
+    await set_goals(journal, goal(do=(call("t.slow"),), fresh="1m"))
+    tools = Tools(("t.slow",), slow=held)
+    tools.places = Places({"t.slow": 1})
+    async with living(journal, tools, clock=clock):
+        await emit(journal, event("1", subject="1"), event("2", subject="2"))
+        await until(lambda: len(events(journal, own.WAITING)) == 1)
+    control = Control(journal, lambda: folded(journal), clock=clock)
+    match why:
+        case "freshness":
+            clock.advance(61)
+        case "paused":
+            await control.pause("g")
+        case _:
+            await control.remove("g")
+    held.open.set()
+    async with living(journal, tools, clock=clock) as life:
+        await life.idle()
+    assert held.calls == [{"id": "1"}]
+    assert "refused t.slow(2)" in outcomes(journal)
 
 
 async def test_a_stop_of_the_loop_begins_no_call_that_waited() -> None:
