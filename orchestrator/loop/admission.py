@@ -45,7 +45,10 @@ class Admission:
                 if refused := self._leave.anew(action, event):
                     return refused
             with self._lanes.calling():
-                outcome = await self._toolbox.act(grant, again=partial(self._leave.again, grant, event))
+                again = partial(self._leave.again, grant, event)
+                outcome = await self._toolbox.act(grant, again=again, halted=partial(self._leave.halts, action))
+            if not outcome.attempts and (refused := self._leave.withdrawn(action)):
+                return refused
         finally:
             places.give(tool)
         return replace(outcome, waited=round(waited, 6)) if waited else outcome

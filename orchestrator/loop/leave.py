@@ -63,18 +63,30 @@ class Leave:
         """The refusal of a granted action that may not be called any more."""
         return self.halted(action) or self.circuits.refusal(action)
 
+    def withdrawn(self, action: Action) -> Refusal | None:
+        """The refusal of a granted action that may not be called any more, or whose goal does not run any more."""
+        if refused := self.refusal(action):
+            return refused
+        id_ = goal_id(action.goal)
+        version = self._state.goals.get(id_)
+        if version is not None and not version.paused:
+            return None
+        reason = f"`{id_}` was {'removed' if version is None else 'paused'} while its call waited"
+        return Refusal(action=action, kind="deny", policy="grants", reason=reason)
+
+    def halts(self, action: Action) -> bool:
+        """Whether a granted action is withdrawn."""
+        return self.withdrawn(action) is not None
+
     def anew(self, action: Action, event: Event) -> Refusal | None:
         """The refusal of an action that was granted a while ago, by what may be otherwise meanwhile.
 
         What its grant has counted already is not asked for again, nor is a policy of one's own. `event` is what it is
         for.
         """
-        if refused := self.refusal(action):
+        version = self._state.goals.get(goal_id(action.goal))
+        if (refused := self.withdrawn(action)) or version is None:
             return refused
-        version, id_ = self._state.goals.get(goal_id(action.goal)), goal_id(action.goal)
-        if version is None or version.paused:
-            reason = f"`{id_}` was {'removed' if version is None else 'paused'} while its call waited"
-            return Refusal(action=action, kind="deny", policy="grants", reason=reason)
         case = self._case(action, version, event)
         asked = [policy for policy in (freshness, quiet) if policy in self._judging.policies]
         return next((refused for policy in asked if (refused := policy(case))), None)
@@ -85,7 +97,7 @@ class Leave:
         `event` is what it is for.
         """
         action = grant.action
-        if self.refusal(action):
+        if self.withdrawn(action):
             return False
         version = self._state.goals.get(goal_id(action.goal))
         if version is None or not (version.goal.budget or self._state.rules.budgets):

@@ -78,7 +78,8 @@ class Plans:
             if outcome.status == "unknown":
                 with self._lanes.calling():
                     again = partial(self._leave.again, verdict, event)
-                    outcome = await self._doubt.settle(verdict, outcome, leave=again)
+                    halted = partial(self._leave.halts, verdict.action)
+                    outcome = await self._doubt.settle(verdict, outcome, leave=again, halted=halted)
             self._timings.add("act", perf_counter() - began - outcome.waited)
             await self.conclude(outcome, event=event, position=position, following=following)
             if not outcome.goes_on:
