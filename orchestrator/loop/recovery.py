@@ -36,6 +36,11 @@ class Unfinished(Struct, frozen=True):
     plans: tuple[Plan, ...]
     waiting: frozenset[str] = frozenset()
 
+    @property
+    def waits(self) -> bool:
+        """Whether all it has left waited to be called, and so none of it ran."""
+        return all(plan[0].action.id in self.waiting for plan in self.plans)
+
 
 def turned(journal: Journal, *, after: int) -> set[int]:
     """Positions of events that have a turn already, though the cursor has not come by them."""

@@ -2,11 +2,14 @@
 
 import asyncio
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.act.places import Places
 from orchestrator.control import Control
 from orchestrator.journal import own
+from orchestrator.journal.drafts import event_draft
 from orchestrator.loop import lanes
 from orchestrator.rulebook import Rulebook
 from orchestrator.testing import FakeToolbox, ManualClock, MemoryJournal
@@ -217,6 +220,50 @@ async def test_leave_is_asked_again_where_the_wait_went_over_a_start(why: str) -
         await life.idle()
     assert held.calls == [{"id": "1"}]
     assert "refused t.slow(2)" in outcomes(journal)
+
+
+@pytest.mark.parametrize("policy", ["dry_run", "grants", "approval", None])
+async def test_what_waits_is_judged_by_its_goals_newest_version(policy: str | None) -> None:
+    clock, journal, held = ManualClock(START), MemoryJournal(), Held()
+    wanted = goal(do=(call("t.slow"),))
+    await set_goals(journal, wanted)
+    changed = {
+        "dry_run": replace(wanted, dry_run=True),
+        "grants": replace(wanted, do=(call("t.act"),)),
+        "approval": replace(wanted, approve=("t.slow",)),
+        None: replace(wanted, text="the same in other words"),
+    }
+    async with living(journal, limited({"t.slow": 1}, slow=held), clock=clock) as life:
+        await emit(journal, event("1", subject="1"), event("2", subject="2"))
+        await until(lambda: len(events(journal, own.WAITING)) == 1)
+        await set_goals(journal, changed[policy], version=2)
+        await until(lambda: life.state.goals["g"].version == 2)
+        held.open.set()
+        await life.idle()
+        assert plain(life.state) == plain(folded(journal))
+    refused = [one.data["policy"] for one in events(journal, f"{own.ACTION}refused")]
+    assert (refused, len(held.calls)) == (([policy], 1) if policy else ([], 2))
+
+
+async def test_what_only_waited_when_the_process_ended_is_no_suspect() -> None:
+    journal, held = MemoryJournal(), Held()
+    await set_goals(journal, goal(do=(call("t.slow"),)), goal("quick", on="quick", do=(call("u.act"),)))
+    for life in range(3):
+        tools = FakeToolbox({"t.slow": held, "u.act": echo}, at_once={"t.slow": 2})
+        async with living(journal, tools) as one:
+            await journal.append([event_draft(own.loop_event(own.LOOP_STARTED, at=START + journal.head, data={}))])
+            if life == 0:
+                await emit(journal, *(event(str(number), subject=str(number)) for number in range(20)))
+                await until(lambda: len(events(journal, own.WAITING)) == 18)
+            if life == 2:
+                held.open.set()
+                await one.idle()
+            else:
+                await until(lambda tools=tools: len(tools.calls) == 2)
+    assert len([one for one in outcomes(journal) if one.startswith("succeeded t.slow")]) == 20
+    noted = [msgspec.convert(one.data, own.AttemptData).turns for one in events(journal, own.TURN_ATTEMPTED)]
+    orders = {one.position for one in journal.read(limit=1000, kind="event") if one.type == "shop.order"}
+    assert len(orders & {position for turns in noted for position, count in turns if count}) == 4  # two in each life
 
 
 async def test_a_stop_of_the_loop_begins_no_call_that_waited() -> None:

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from orchestrator.act.places import Busy, Places
-from orchestrator.act.server import Standing
+from orchestrator.act.server import Server, Standing
 from orchestrator.act.servers import Servers
 from orchestrator.act.toolbox import Again, Halted
 from orchestrator.control import Control
@@ -221,20 +221,31 @@ class Starting:
         return tool if grant else None
 
 
+class Served(Servers):
+    """A toolbox of the servers it is given, each as it stands."""
+
+    def __init__(self) -> None:
+        super().__init__({}, folder=Path(), random=Random(0))  # noqa: S311  no secret
+
+    def put(self, servers: dict[str, Server]) -> None:
+        self._servers = servers
+        self._changed()
+
+
 async def test_a_call_that_waits_for_its_server_to_start_is_refused_once_it_is_stopped() -> None:
     journal, server = MemoryJournal(), Starting()
     await set_goals(journal, goal())
-    async with Servers({}, folder=Path(), random=Random(0)) as servers:
-        servers._servers = {"t": server}  # type: ignore[dict-item]  # noqa: SLF001
+    async with Served() as servers:
+        servers.put({"t": server})
         async with living(journal, servers) as life:
             await emit(journal, event("1"))
             await until(lambda: servers.places.busy().get("t", Busy(0, 0, 0)).running == 1)
             await rulebook(journal).stop("all")
             await until(lambda: bool(life.state.stopped))
             server.standing = Standing("up", {"act": Tool(name="t.act")})
-            servers._changed()  # noqa: SLF001
+            servers.put({"t": server})
             await life.idle()
-        servers._servers = {}  # noqa: SLF001
+        servers.put({})
     assert (server.calls, outcomes(journal)) == ([], ["refused t.act(1)"])
 
 
