@@ -73,9 +73,8 @@ class Aftermath:
 
     async def note(self, records: Sequence[Record]) -> None:
         """Note what is taken up after an unclean end, so that it is known should the process end again."""
-        while (
-            self._progress.running - self._progress.running_of(self._waited) > CAREFUL
-        ):  # the fewer run, the fewer are suspects should it end again
+        # The fewer run, the fewer are suspects should it end again.
+        while self._progress.running - self._progress.running_of(self._waited) > CAREFUL:
             await self._progress.changed()
         ahead = [record for record in records if self.noted < record.position <= self.unclean][:CAREFUL]
         self.noted = ahead[-1].position

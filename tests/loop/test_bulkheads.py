@@ -263,7 +263,7 @@ async def test_what_only_waited_when_the_process_ended_is_no_suspect() -> None:
     assert len([one for one in outcomes(journal) if one.startswith("succeeded t.slow")]) == 20
     noted = [msgspec.convert(one.data, own.AttemptData).turns for one in events(journal, own.TURN_ATTEMPTED)]
     orders = {one.position for one in journal.read(limit=1000, kind="event") if one.type == "shop.order"}
-    assert len(orders & {position for turns in noted for position, count in turns if count}) == 4  # two in each life
+    assert len(orders & {position for turns in noted for position, count in turns if count}) == 2  # those that ran
 
 
 async def test_a_stop_of_the_loop_begins_no_call_that_waited() -> None:
@@ -277,6 +277,22 @@ async def test_a_stop_of_the_loop_begins_no_call_that_waited() -> None:
         held.open.set()
         await life.stop()
     assert (outcomes(journal), len(held.calls)) == (["succeeded t.slow(0)"], 1)
+
+
+async def test_a_stop_of_the_loop_does_not_wait_for_what_waits_for_a_place() -> None:
+    journal, held = MemoryJournal(), Held()
+    await set_goals(journal, goal(do=(call("t.slow"),)))
+    async with living(journal, limited({"t.slow": 1}, slow=held), drain="1h") as life:
+        await emit(journal, *(event(str(number), subject=str(number % 2)) for number in range(6)))
+        await until(lambda: len(events(journal, own.WAITING)) == 1)
+        life.loop.stop()
+        await asyncio.sleep(0)
+        held.open.set()
+        await life.stop()  # well within the drain
+    async with living(journal, limited({"t.slow": 1}, slow=held)) as life:
+        await life.idle()
+    assert sorted(one["id"] for one in held.calls) == [str(number) for number in range(6)]
+    assert [one["id"] for one in held.calls if int(str(one["id"])) % 2] == ["1", "3", "5"]
 
 
 async def test_reads_take_the_places_of_their_tool() -> None:

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.act.places import Busy, Places
 from orchestrator.act.server import Server, Standing
 from orchestrator.act.servers import Servers
-from orchestrator.act.toolbox import Again, Halted
+from orchestrator.act.toolbox import Again, Halted, InForce
 from orchestrator.control import Control
 from orchestrator.decide.planner import Proposal, Question
 from orchestrator.errors import ToolUncertain
@@ -211,14 +211,18 @@ async def test_a_call_in_doubt_that_waits_for_a_place_is_not_made_once_it_is_sto
 class Starting:
     """A server that is still starting, and what it was called with."""
 
-    name, timeout, in_force = "t", 30.0, None
+    name, timeout = "t", 30.0
+    in_force: InForce | None = None
 
     def __init__(self) -> None:
         self.standing, self.calls = Standing("starting"), list[dict[str, Json]]()
 
-    async def call(self, tool: str, arguments: dict[str, Json], grant: Grant | None) -> Json:
+    async def own(self) -> None:
+        await asyncio.Event().wait()
+
+    async def call(self, tool: str, arguments: dict[str, Json], grant: Grant | None) -> Json:  # noqa: ARG002  Protocol
         self.calls.append(arguments)
-        return tool if grant else None
+        return tool
 
 
 class Served(Servers):
