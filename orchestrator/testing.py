@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import msgspec
 
 from orchestrator.act.places import Places
-from orchestrator.act.toolbox import Again, ServerStatus
+from orchestrator.act.toolbox import Again, Halted, ServerStatus
 from orchestrator.clock import Clock
 from orchestrator.errors import JournalError, JournalFull, ModelError, ToolError, ToolMissing, ToolUncertain
 from orchestrator.journal import chain
@@ -238,7 +238,7 @@ class FakeToolbox:
         """Its one server always is."""
         return True
 
-    async def act(self, grant: Grant, *, again: Again | None = None) -> Outcome:  # noqa: ARG002  it calls once
+    async def act(self, grant: Grant, *, again: Again | None = None, halted: Halted | None = None) -> Outcome:  # noqa: ARG002  it calls once, at once
         """Call the function; ToolUncertain is an unknown outcome, ToolError a failed one."""
         self.calls.append(grant)
         action = grant.action

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import msgspec
 
+from orchestrator.act.toolbox import Toolbox
 from orchestrator.clock import Clock, utc
 from orchestrator.decide.planner import Planner
 from orchestrator.guard.policy import Policy
@@ -128,7 +129,7 @@ class Life:
 @asynccontextmanager
 async def living(
     journal: Journal,
-    tools: FakeToolbox,
+    tools: Toolbox,
     *,
     clock: Clock | None = None,
     model: Planner | None = None,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from orchestrator.act.toolbox import Again, ServerStatus, Toolbox
+from orchestrator.act.toolbox import Again, Halted, ServerStatus, Toolbox
 from orchestrator.errors import MaskError, ToolError
 from orchestrator.masking.echo import Echo
 from orchestrator.masking.logs import known
@@ -38,7 +38,7 @@ class MaskedToolbox:
         """Wait until these servers (left out: all) are up, at most `timeout` seconds; whether they are."""
         return await self._behind.ready(names, timeout=timeout)
 
-    async def act(self, grant: Grant, *, again: Again | None = None) -> Outcome:
+    async def act(self, grant: Grant, *, again: Again | None = None, halted: Halted | None = None) -> Outcome:
         """Call the granted tool with what its masks stand for. The outcome has the action as it was granted."""
         told = dict[str, Json]()
         try:
@@ -47,7 +47,7 @@ class MaskedToolbox:
             return Outcome(action=grant.action, status="failed", error=str(error), attempts=0, misfit=True)
         echo = Echo(self._masking, grant.action, told)
         with known(echo.known):
-            outcome = await self._behind.act(replace(grant, action=action), again=again)
+            outcome = await self._behind.act(replace(grant, action=action), again=again, halted=halted)
         masked = replace(
             outcome,
             action=grant.action,

@@ -35,10 +35,12 @@ class _Bulkhead:
         return self.running < self.most
 
     async def wait(self) -> None:
-        """Take a place behind those who came before."""
+        """Take a place behind those who came before; cancelled where no more are given."""
         if self.free:
             self.running += 1
             return
+        if self.closed:
+            raise asyncio.CancelledError
         mine = asyncio.get_running_loop().create_future()
         self.line.append(mine)
         try:
@@ -49,6 +51,12 @@ class _Bulkhead:
             elif mine.done() and not mine.cancelled():
                 self.give()  # it was given just now, and goes to the next
             raise
+
+    def close(self) -> None:
+        """Cancel all who wait."""
+        self.closed = True
+        while self.line:
+            self.line.popleft().cancel()
 
     def give(self) -> None:
         """Let a place go, to whoever waits longest."""
@@ -110,9 +118,9 @@ class Places:
         return tool in self._said or tool.partition(".")[0] in self._said
 
     def close(self) -> None:
-        """Give no more places to those who wait: the loop is stopping."""
+        """Give no more places to those who wait, and cancel them: the loop is stopping."""
         for one in (*self._said.values(), *self._unsaid.values()):
-            one.closed = True
+            one.close()
 
     def busy(self) -> dict[str, Busy]:
         """What runs and waits now, by tool and server: all that the settings name, and what is not idle."""

@@ -5,12 +5,13 @@ import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from random import Random
 from time import perf_counter
 from types import MappingProxyType
 from typing import Self
+
+from msgspec.structs import replace
 
 from orchestrator.act.arguments import Misfit, misfit
 from orchestrator.act.bubblewrap import Bubblewrap
@@ -20,7 +21,7 @@ from orchestrator.act.places import Places
 from orchestrator.act.results import decode, encode, summary
 from orchestrator.act.retry import Attempt, again
 from orchestrator.act.server import Server, Standing
-from orchestrator.act.toolbox import Again, ServerStatus
+from orchestrator.act.toolbox import Again, Halted, ServerStatus
 from orchestrator.errors import SettingsError, ToolError, ToolMissing, ToolUncertain
 from orchestrator.settings import ServerSettings
 from orchestrator.types import Call, Grant, Json, Outcome, Tool
@@ -112,10 +113,10 @@ class Servers:
                 await self._until(lambda: all(one.standing.state != "starting" for one in wanted))
         return all(one.standing.state == "up" for one in wanted)
 
-    async def act(self, grant: Grant, *, again: Again | None = None) -> Outcome:
+    async def act(self, grant: Grant, *, again: Again | None = None, halted: Halted | None = None) -> Outcome:
         """Call the granted tool. Never raises for what a tool does: failures are outcomes."""
         began, action = perf_counter(), grant.action
-        last, attempts = await self._attempts(action.tool, action.arguments, grant, leave=again)
+        last, attempts = await self._attempts(action.tool, action.arguments, grant, leave=again, halted=halted)
         return Outcome(
             action=action,
             status=last.status,
@@ -162,26 +163,44 @@ class Servers:
             )
 
     async def _attempts(
-        self, name: str, arguments: dict[str, Json], grant: Grant | None, *, leave: Again | None = None
+        self,
+        name: str,
+        arguments: dict[str, Json],
+        grant: Grant | None,
+        *,
+        leave: Again | None = None,
+        halted: Halted | None = None,
     ) -> tuple[Attempt, int]:
         try:
             server, own = self._addressed(name)
         except ToolMissing as error:
             return Attempt(status="failed", error=error), 1
         deadline = self._deadline(server)
+        if await self._halted(server, deadline, halted):
+            return Attempt(status="failed", error=ToolError(f"halted while server `{server.name}` started")), 0
         first = await self._attempt(server, own, arguments, grant, deadline)
         if not first.repeatable:
             return first, 1
         left = deadline - self._now()
-        attempt = partial(self._attempt, server, own, arguments, grant, deadline)
+
+        async def attempt() -> Attempt:
+            if await self._halted(server, deadline, halted):
+                return replace(first, repeatable=False)
+            return await self._attempt(server, own, arguments, grant, deadline)
+
         return await again(first, attempt, within=left, random=self._random, leave=leave)
+
+    async def _halted(self, server: Server, deadline: float, halted: Halted | None) -> bool:
+        """Wait while a server is starting; whether the call may not begin any more."""
+        if server.standing.state != "starting":
+            return False
+        await self._started(server, deadline)
+        return halted is not None and halted()
 
     async def _attempt(
         self, server: Server, own: str, arguments: dict[str, Json], grant: Grant | None, deadline: float
     ) -> Attempt:
         try:
-            if server.standing.state == "starting":
-                await self._started(server, deadline)
             tool = _tool(server, own)
         except ToolMissing as error:
             return Attempt(status="failed", error=error)

@@ -10,6 +10,8 @@ from orchestrator.types import Call, Grant, Json, Outcome, Tool
 
 Again: TypeAlias = Callable[[], Awaitable[bool]]
 """Whether a granted call may be made once more."""
+Halted: TypeAlias = Callable[[], bool]
+"""Whether a granted call may not begin any more."""
 
 
 class InForce(Struct, frozen=True, kw_only=True):
@@ -57,10 +59,11 @@ class Toolbox(Protocol):
         """Wait until these servers (left out: all) are up, at most `timeout` seconds; whether they are."""
         ...
 
-    async def act(self, grant: Grant, *, again: Again | None = None) -> Outcome:
+    async def act(self, grant: Grant, *, again: Again | None = None, halted: Halted | None = None) -> Outcome:
         """Call the granted tool. Never raises for what a tool does: failures are outcomes.
 
-        `again` is asked before each further call for the same grant; left out, there is leave for all of them.
+        `again` is asked before each further call for the same grant; left out, there is leave for all of them. `halted`
+        is asked where the call had to wait for its server; where it is, the outcome has no attempts.
         """
         ...
 

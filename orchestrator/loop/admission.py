@@ -29,34 +29,38 @@ class Admission:
         """Share the loop's parts."""
         self._toolbox, self._leave, self._lanes, self._clock, self._append = toolbox, leave, lanes, clock, append
 
-    async def call(self, grant: Grant, *, event: Event, position: int) -> Outcome | Refusal:
-        """Call what was granted for the event at a position; or why it may not be called any more."""
-        tool, places, waited = grant.action.tool, self._toolbox.places, 0.0
-        if refused := self._leave.refusal(grant.action):
+    async def call(self, grant: Grant, *, event: Event, position: int, waits: bool = False) -> Outcome | Refusal:
+        """Call what was granted for the event at a position; or why it may not be called any more.
+
+        `waits`: it has waited when the process before ended, as the journal says.
+        """
+        action, tool, places, waited = grant.action, grant.action.tool, self._toolbox.places, 0.0
+        if refused := self._leave.refusal(action):
             return refused
         if not places.take(tool):
-            waited = await self._wait(grant.action, event=event, position=position)
+            waited = await self._wait(action, event=event, position=position, known=waits)
         try:
-            if waited and (refused := self._leave.anew(grant.action, event)):
-                return refused
+            if waited or waits:
+                await self._append([intent_draft(action, key=event.key, cause=position)])
+                if refused := self._leave.anew(action, event):
+                    return refused
             with self._lanes.calling():
-                outcome = await self._toolbox.act(grant, again=partial(self._leave.again, grant, event))
+                again = partial(self._leave.again, grant, event)
+                outcome = await self._toolbox.act(grant, again=again, halted=partial(self._leave.halts, action))
+            if not outcome.attempts and (refused := self._leave.withdrawn(action)):
+                return refused
         finally:
             places.give(tool)
         return replace(outcome, waited=round(waited, 6)) if waited else outcome
 
-    async def _wait(self, action: Action, *, event: Event, position: int) -> float:
-        """Take a place behind those who came before; how many seconds that took."""
+    async def _wait(self, action: Action, *, event: Event, position: int, known: bool) -> float:
+        """Take a place behind those who came before; how many seconds that took. `known`: the journal has it."""
         began, places = perf_counter(), self._toolbox.places
         full, most = places.why(action.tool)
         reason = f"{most} calls of `{full}` run at the same time, and no more may"
         made = own.waiting_event(action, reason, cause=event, position=position, at=self._clock.now())
         with self._lanes.aside():
-            await self._append([outcome_draft(made, cause=position)])
+            if not known:
+                await self._append([outcome_draft(made, cause=position)])
             await places.wait(action.tool)
-            try:
-                await self._append([intent_draft(action, key=event.key, cause=position)])
-            except BaseException:  # cancelled, or the journal takes nothing more
-                places.give(action.tool)
-                raise
         return perf_counter() - began

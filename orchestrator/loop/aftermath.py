@@ -51,12 +51,15 @@ class Aftermath:
         self._line, self._lanes, self._turns, self._looks, self._expiries = line, lanes, turns, looks, expiries
         self.unclean, self.noted = journal.head if state.running else 0, 0
         self.suspects, self.turned, self._lapsed = dict[int, int](), set[int](), set[int]()
+        self._waited = set[int]()
 
     async def recover(self) -> None:
         """Take up what was cut off and what waits, the suspects first."""
         self.turned = recovery.turned(self._journal, after=self._state.cursor)
-        self.suspects = suspects(self._state, self.turned)
         left = {cut.position: cut for cut in recovery.unfinished(self._journal, self._state)}
+        self._waited = waiting = {position for position, cut in left.items() if cut.waits}  # nothing of it ran
+        known = suspects(self._state, self.turned)
+        self.suspects = {position: count for position, count in known.items() if position not in waiting}
         for position in left:
             self._progress.begin(position)
         for position in [position for position in left if position in self.suspects]:
@@ -65,12 +68,13 @@ class Aftermath:
         for position in {want.event: None for want in wants if want.event in self.suspects}:
             await self.alone(position, partial(self._looks.glance, position))
         if self.unclean:  # it ran when the process ended, and now again
-            await self._parking.attempted({want.event: 1 for want in wants} | dict.fromkeys(left, 2))
+            await self._parking.attempted({want.event: 1 for want in wants} | dict.fromkeys(left.keys() - waiting, 2))
         self._go_on(left.values(), [want for want in wants if want.event not in self._lapsed])
 
     async def note(self, records: Sequence[Record]) -> None:
         """Note what is taken up after an unclean end, so that it is known should the process end again."""
-        while self._progress.running > CAREFUL:  # the fewer run, the fewer are suspects should it end again
+        # The fewer run, the fewer are suspects should it end again.
+        while self._progress.running - self._progress.running_of(self._waited) > CAREFUL:
             await self._progress.changed()
         ahead = [record for record in records if self.noted < record.position <= self.unclean][:CAREFUL]
         self.noted = ahead[-1].position

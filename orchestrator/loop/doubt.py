@@ -12,7 +12,7 @@ from typing import cast
 import msgspec
 from msgspec.structs import replace
 
-from orchestrator.act.toolbox import Again, Toolbox
+from orchestrator.act.toolbox import Again, Halted, Toolbox
 from orchestrator.errors import ToolError
 from orchestrator.types import Action, Call, Goal, Grant, Json, Outcome, Tool
 
@@ -29,12 +29,12 @@ class Doubt:
         """Call again at most so often as there are `rests`, after so many seconds."""
         self._toolbox, self._goal, self._rests = toolbox, goal, rests
 
-    async def settle(self, grant: Grant, outcome: Outcome, *, leave: Again) -> Outcome:
+    async def settle(self, grant: Grant, outcome: Outcome, *, leave: Again, halted: Halted) -> Outcome:
         """What became of an action whose outcome is unknown.
 
         Where its tool has a `reconcile`, that is asked: done is `succeeded`, not done is called again. Where nobody
-        knows, `on_unknown = "retry"` calls again, always with the same key, and only with `leave`. The outcome that
-        stays unknown says what the goal wants of it.
+        knows, `on_unknown = "retry"` calls again, always with the same key, and only with `leave`, and while it is not
+        `halted`. The outcome that stays unknown says what the goal wants of it.
         """
         goal = self._goal(grant.action.goal)
         wanted = goal.on_unknown if goal is not None else "hold"
@@ -47,7 +47,8 @@ class Doubt:
             await asyncio.sleep(rest if outcome.attempts else 0)
             if not await leave():
                 break
-            again = await self._again(grant, leave)
+            if (again := await self._again(grant, leave, halted)) is None:
+                break
             attempts, took = outcome.attempts + again.attempts, outcome.seconds + again.seconds
             outcome = replace(again, attempts=attempts, seconds=took)
             if outcome.status != "unknown":
@@ -61,11 +62,15 @@ class Doubt:
             )
         return replace(outcome, on_unknown=wanted)
 
-    async def _again(self, grant: Grant, leave: Again) -> Outcome:
+    async def _again(self, grant: Grant, leave: Again, halted: Halted) -> Outcome | None:
+        """What one more call brought; None where it was halted before it began."""
         tool, places = grant.action.tool, self._toolbox.places
         await places.wait(tool)
         try:
-            return await self._toolbox.act(grant, again=leave)
+            if halted():
+                return None
+            outcome = await self._toolbox.act(grant, again=leave, halted=halted)
+            return outcome if outcome.attempts or not halted() else None
         finally:
             places.give(tool)
 

@@ -143,6 +143,11 @@ class Lanes:
                 lane = self._lanes[key]
                 try:
                     await lane.popleft()()
+                except asyncio.CancelledError:
+                    if task is None or task.cancelling():
+                        raise
+                    self._waiting -= len(lane)  # it gave up its wait, as the loop stops: nothing may overtake it
+                    continue
                 finally:
                     self._waiting -= 1
                     self._changed.set()

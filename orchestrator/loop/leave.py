@@ -7,11 +7,15 @@ way begins no further call. The turn's own verdict stays as it was; the refusal 
 import logging
 
 import msgspec
+from msgspec.structs import replace
 
 from orchestrator.clock import Clock
 from orchestrator.errors import JournalError
+from orchestrator.guard.approval import approval
 from orchestrator.guard.budget import budget
+from orchestrator.guard.dry_run import dry_run
 from orchestrator.guard.freshness import freshness
+from orchestrator.guard.grants import grants
 from orchestrator.guard.policy import Case
 from orchestrator.guard.quiet import quiet
 from orchestrator.guard.stop import halted, stop
@@ -26,6 +30,9 @@ from orchestrator.situations import Asking
 from orchestrator.types import Action, Decision, Event, GoalVersion, Grant, Refusal
 
 _log = logging.getLogger("mdl.loop")
+_ANEW = (freshness, quiet)
+_CHANGED = (grants, approval, dry_run)
+"""What a newer version of the goal may want otherwise. Whom it asks first was not asked: so that is a denial."""
 
 
 class Leave:
@@ -63,21 +70,35 @@ class Leave:
         """The refusal of a granted action that may not be called any more."""
         return self.halted(action) or self.circuits.refusal(action)
 
+    def withdrawn(self, action: Action) -> Refusal | None:
+        """The refusal of a granted action that may not be called any more, or whose goal does not run any more."""
+        if refused := self.refusal(action):
+            return refused
+        id_ = goal_id(action.goal)
+        version = self._state.goals.get(id_)
+        if version is not None and not version.paused:
+            return None
+        reason = f"`{id_}` was {'removed' if version is None else 'paused'} while its call waited"
+        return Refusal(action=action, kind="deny", policy="grants", reason=reason)
+
+    def halts(self, action: Action) -> bool:
+        """Whether a granted action is withdrawn."""
+        return self.withdrawn(action) is not None
+
     def anew(self, action: Action, event: Event) -> Refusal | None:
         """The refusal of an action that was granted a while ago, by what may be otherwise meanwhile.
 
-        What its grant has counted already is not asked for again, nor is a policy of one's own. `event` is what it is
-        for.
+        What its grant has counted already is not asked for again, nor is a policy of one's own. Where its goal has a
+        newer version, that one's grant, approval and dry-run hold. `event` is what it is for.
         """
-        if refused := self.refusal(action):
+        version = self._state.goals.get(goal_id(action.goal))
+        if (refused := self.withdrawn(action)) or version is None:
             return refused
-        version, id_ = self._state.goals.get(goal_id(action.goal)), goal_id(action.goal)
-        if version is None or version.paused:
-            reason = f"`{id_}` was {'removed' if version is None else 'paused'} while its call waited"
-            return Refusal(action=action, kind="deny", policy="grants", reason=reason)
         case = self._case(action, version, event)
-        asked = [policy for policy in (freshness, quiet) if policy in self._judging.policies]
-        return next((refused for policy in asked if (refused := policy(case))), None)
+        for policy in _ANEW if version.name == action.goal else (*_ANEW, *_CHANGED):
+            if policy in self._judging.policies and (refused := policy(case)):
+                return replace(refused, kind="deny")
+        return None
 
     async def again(self, grant: Grant, event: Event) -> bool:
         """Whether a granted action may be called once more. It counts in its budgets before it is.
@@ -85,7 +106,7 @@ class Leave:
         `event` is what it is for.
         """
         action = grant.action
-        if self.refusal(action):
+        if self.withdrawn(action):
             return False
         version = self._state.goals.get(goal_id(action.goal))
         if version is None or not (version.goal.budget or self._state.rules.budgets):

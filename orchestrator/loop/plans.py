@@ -51,11 +51,18 @@ class Plans:
         return self._leave.refusal(action) is not None
 
     async def carry_out(
-        self, plan: Sequence[Grant | Refusal], *, event: Event, position: int, first: Outcome | None = None
+        self,
+        plan: Sequence[Grant | Refusal],
+        *,
+        event: Event,
+        position: int,
+        first: Outcome | None = None,
+        waits: bool = False,
     ) -> None:
         """Act on a plan whose first action is announced already. `event` stands at `position`.
 
-        `first` is the outcome of its first action, where that is not to be called.
+        `first` is the outcome of its first action, where that is not to be called; `waits`: that one has waited to be
+        called when the process before ended.
         """
         for index, verdict in enumerate(plan):
             following = plan[index + 1].action if index + 1 < len(plan) else None
@@ -63,14 +70,16 @@ class Plans:
                 await self._refuse(verdict, event=event, position=position)
                 return
             began = perf_counter()
-            outcome, first = first or await self._admission.call(verdict, event=event, position=position), None
+            outcome = first or await self._admission.call(verdict, event=event, position=position, waits=waits)
+            first, waits = None, False
             if isinstance(outcome, Refusal):
                 await self._refuse(outcome, event=event, position=position)
                 return
             if outcome.status == "unknown":
                 with self._lanes.calling():
                     again = partial(self._leave.again, verdict, event)
-                    outcome = await self._doubt.settle(verdict, outcome, leave=again)
+                    halted = partial(self._leave.halts, verdict.action)
+                    outcome = await self._doubt.settle(verdict, outcome, leave=again, halted=halted)
             self._timings.add("act", perf_counter() - began - outcome.waited)
             await self.conclude(outcome, event=event, position=position, following=following)
             if not outcome.goes_on:

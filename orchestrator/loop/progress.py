@@ -1,6 +1,7 @@
 """Which events are finished: the position everything up to which is done, though turns end out of order. No I/O."""
 
 import asyncio
+from collections.abc import Set as AbstractSet
 from heapq import heappop, heappush
 
 _SLACK = 1024
@@ -33,6 +34,10 @@ class Progress:
     def running(self) -> int:
         """How many have begun, and are neither finished nor left."""
         return len(self._running)
+
+    def running_of(self, positions: AbstractSet[int]) -> int:
+        """How many of these have begun, and are neither finished nor left."""
+        return len(self._running & positions)
 
     @property
     def oldest(self) -> int | None:

@@ -36,6 +36,11 @@ class Unfinished(Struct, frozen=True):
     plans: tuple[Plan, ...]
     waiting: frozenset[str] = frozenset()
 
+    @property
+    def waits(self) -> bool:
+        """Whether all it has left waited to be called, and so none of it ran."""
+        return all(plan[0].action.id in self.waiting for plan in self.plans)
+
 
 def turned(journal: Journal, *, after: int) -> set[int]:
     """Positions of events that have a turn already, though the cursor has not come by them."""
@@ -106,7 +111,7 @@ async def _resume(plan: Plan, cut: Unfinished, *, toolbox: Toolbox, plans: Plans
         outcome = Outcome(action=first.action, status="unknown", error=_UNKNOWN, attempts=0)
         await plans.carry_out(plan, event=cut.event, position=cut.position, first=outcome)
         return
-    await plans.carry_out(plan, event=cut.event, position=cut.position)
+    await plans.carry_out(plan, event=cut.event, position=cut.position, waits=waits)
 
 
 async def _may_repeat(grant: Grant, toolbox: Toolbox) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
 from orchestrator.act.places import Places
-from orchestrator.act.toolbox import Again
+from orchestrator.act.toolbox import Again, Halted
 from orchestrator.errors import JournalFull
 from orchestrator.journal import own, projections
 from orchestrator.journal.drafts import event_draft, turn_draft
@@ -102,11 +102,11 @@ class Unsure(Tools):
 
     doubts = 0
 
-    async def act(self, grant: Grant, *, again: Again | None = None) -> Outcome:
+    async def act(self, grant: Grant, *, again: Again | None = None, halted: Halted | None = None) -> Outcome:
         if self.doubts:
             self.doubts -= 1
             return Outcome(action=grant.action, status="unknown", error="no answer came")
-        return await super().act(grant, again=again)
+        return await super().act(grant, again=again, halted=halted)
 
 
 class World:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from orchestrator.act.toolbox import Again
+from orchestrator.act.toolbox import Again, Halted
 from orchestrator.errors import GoalError, SettingsError, ToolError
 from orchestrator.journal import own
 from orchestrator.journal.snapshots import load
@@ -40,12 +40,12 @@ class Doubtful(Tools):
         self._tools = {**self._tools, "t.pay": Tool(name="t.pay", trusted=True, reconcile=asked)}
         self.unknown = unknown
 
-    async def act(self, grant: Grant, *, again: Again | None = None) -> Outcome:
+    async def act(self, grant: Grant, *, again: Again | None = None, halted: Halted | None = None) -> Outcome:
         if grant.action.tool == "t.pay" and self.unknown > 0:
             self.unknown -= 1
             self.calls.append(grant)
             return Outcome(action=grant.action, status="unknown", error="no answer came", seconds=1.0)
-        return await super().act(grant, again=again)
+        return await super().act(grant, again=again, halted=halted)
 
 
 def says(*answers: Json) -> tuple[Function, list[dict[str, Json]]]:
@@ -71,7 +71,9 @@ async def always() -> bool:
 
 async def settled(tools: Doubtful, one: Goal | None = None) -> Outcome:
     doubt = Doubt(tools, lambda _: one, rests=(0, 0))
-    return await doubt.settle(Grant(action=ACTION), await tools.act(Grant(action=ACTION)), leave=always)
+    return await doubt.settle(
+        Grant(action=ACTION), await tools.act(Grant(action=ACTION)), leave=always, halted=lambda: False
+    )
 
 
 # ---------------------------------------------------------------- reconcile

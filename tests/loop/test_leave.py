@@ -1,19 +1,25 @@
 """The last leave before a call: what is stopped begins no further one, and a call made again is paid for."""
 
 import asyncio
+from pathlib import Path
+from random import Random
 
 import pytest
 
-from orchestrator.act.toolbox import Again
+from orchestrator.act.places import Busy, Places
+from orchestrator.act.server import Server, Standing
+from orchestrator.act.servers import Servers
+from orchestrator.act.toolbox import Again, Halted, InForce
 from orchestrator.control import Control
 from orchestrator.decide.planner import Proposal, Question
 from orchestrator.errors import ToolUncertain
 from orchestrator.journal import own
 from orchestrator.journal.journal import Journal
 from orchestrator.limits import Budget, Rate, Repeat, Rules, SharedBudget
+from orchestrator.loop.doubt import Doubt
 from orchestrator.rulebook import Rulebook
 from orchestrator.testing import ManualClock, MemoryJournal
-from orchestrator.types import Action, Candidate, DecidedBy, Grant, Json, Outcome
+from orchestrator.types import Action, Candidate, DecidedBy, Grant, Json, Outcome, Tool
 from tests.loops import (
     START,
     Held,
@@ -122,10 +128,10 @@ async def test_to_start_all_starts_nobody_who_was_stopped_by_name() -> None:
 class Doubtful(Tools):
     """A tool that never answers, called again as often as there is leave, at most ten times."""
 
-    async def act(self, grant: Grant, *, again: Again | None = None) -> Outcome:
-        outcome = await super().act(grant, again=again)
+    async def act(self, grant: Grant, *, again: Again | None = None, halted: Halted | None = None) -> Outcome:
+        outcome = await super().act(grant, again=again, halted=halted)
         while again is not None and len(self.calls) < 10 and await again():
-            outcome = await super().act(grant, again=again)
+            outcome = await super().act(grant, again=again, halted=halted)
         return outcome
 
 
@@ -161,6 +167,90 @@ async def test_a_call_is_not_repeated_once_it_is_stopped() -> None:
         await emit(journal, event("1"))
         await life.idle()
     assert (len(tools.calls), outcomes(journal)) == (1, ["unknown t.act(1)"])
+
+
+@pytest.mark.parametrize("why", ["pause", "remove"])
+async def test_a_call_is_not_repeated_once_its_goal_runs_no_more(why: str) -> None:
+    journal, clock = MemoryJournal(), ManualClock(START)
+
+    async def withdrawing(_: dict[str, Json]) -> Json:
+        control = Control(journal, lambda: folded(journal), clock=clock)
+        await (control.pause("g") if why == "pause" else control.remove("g"))
+        await until(lambda: "g" not in life.state.goals or life.state.goals["g"].paused)
+        raise ToolUncertain("no answer came")
+
+    tools = Doubtful(act=withdrawing)
+    await set_goals(journal, goal())
+    async with living(journal, tools, clock=clock) as life:
+        await emit(journal, event("1"))
+        await life.idle()
+    assert len(tools.calls) == 1
+
+
+async def test_a_call_in_doubt_that_waits_for_a_place_is_not_made_once_it_is_stopped() -> None:
+    tools, stopped = Tools(act=echo), False
+    tools.places = Places({"t.act": 1})
+    action = Action.of(event("1"), "g@1", step="0", tool="t.act", arguments={})
+    doubt = Doubt(tools, lambda _: goal(on_unknown="retry"), rests=(0,))
+
+    async def leave() -> bool:
+        return True
+
+    assert tools.places.take("t.act")
+    unknown = Outcome(action=action, status="unknown", error="no answer came")
+    grant = Grant(action=action)
+    settling = asyncio.create_task(doubt.settle(grant, unknown, leave=leave, halted=lambda: stopped))
+    await until(lambda: tools.places.busy()["t.act"].waiting == 1)
+    stopped = True
+    tools.places.give("t.act")
+    assert (await settling).status == "unknown"
+    assert tools.calls == []
+    assert tools.places.busy()["t.act"].running == 0
+
+
+class Starting:
+    """A server that is still starting, and what it was called with."""
+
+    name, timeout = "t", 30.0
+    in_force: InForce | None = None
+
+    def __init__(self) -> None:
+        self.standing, self.calls = Standing("starting"), list[dict[str, Json]]()
+
+    async def own(self) -> None:
+        await asyncio.Event().wait()
+
+    async def call(self, tool: str, arguments: dict[str, Json], grant: Grant | None) -> Json:  # noqa: ARG002  Protocol
+        self.calls.append(arguments)
+        return tool
+
+
+class Served(Servers):
+    """A toolbox of the servers it is given, each as it stands."""
+
+    def __init__(self) -> None:
+        super().__init__({}, folder=Path(), random=Random(0))  # noqa: S311  no secret
+
+    def put(self, servers: dict[str, Server]) -> None:
+        self._servers = servers
+        self._changed()
+
+
+async def test_a_call_that_waits_for_its_server_to_start_is_refused_once_it_is_stopped() -> None:
+    journal, server = MemoryJournal(), Starting()
+    await set_goals(journal, goal())
+    async with Served() as servers:
+        servers.put({"t": server})
+        async with living(journal, servers) as life:
+            await emit(journal, event("1"))
+            await until(lambda: servers.places.busy().get("t", Busy(0, 0, 0)).running == 1)
+            await rulebook(journal).stop("all")
+            await until(lambda: bool(life.state.stopped))
+            server.standing = Standing("up", {"act": Tool(name="t.act")})
+            servers.put({"t": server})
+            await life.idle()
+        servers.put({})
+    assert (server.calls, outcomes(journal)) == ([], ["refused t.act(1)"])
 
 
 # ---------------------------------------------------------------- what a model takes
