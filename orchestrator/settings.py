@@ -21,7 +21,8 @@ from orchestrator.masking_table import MaskingTable
 from orchestrator.policy_table import OwnerTable, PolicyTable, breaker_table, owner_tables, policy_table
 from orchestrator.sizes import Size, size
 from orchestrator.types import Goal, Json, SinkKind
-from orchestrator.written import SECRET, VARIABLE, goal
+from orchestrator.variables import filled
+from orchestrator.written import goal
 
 
 def _duration(value: Any) -> float:
@@ -364,9 +365,9 @@ def parse(text: str, *, folder: Path, name: str = "mdl.toml", environment: Mappi
         tables = tomllib.loads(text)
         goals = _goals(tables.pop("goals", []))
         policy, owners = policy_table(tables.pop("policy", {})), owner_tables(tables.pop("owners", {}))
-        filled = _filled(tables, os.environ if environment is None else environment, "")
+        known = filled(tables, os.environ if environment is None else environment)
         ours = {"goals": goals, "policy": policy, "owners": owners, "folder": folder, "file": Path(name).name}
-        return Settings.model_validate({**filled, **ours})
+        return Settings.model_validate({**known, **ours})
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{name} is not TOML: {error}") from error
     except ValidationError as error:
@@ -385,29 +386,6 @@ def _goals(tables: Json) -> tuple[Goal, ...]:
     if twice := next((id_ for id_ in ids if ids.count(id_) > 1), None):
         raise GoalError(f"goal `{twice}`: stands there twice; give one of the two another id")
     return found
-
-
-def _filled(value: Json, environment: Mapping[str, str], place: str) -> Any:
-    def fill(found: re.Match[str]) -> str:
-        if not found[2] or not VARIABLE.fullmatch(found[1]):
-            raise SettingsError(f"`{place}`: `${{` opens the name of an environment variable, as in `${{NAME}}`")
-        if not environment.get(found[1]):
-            state = "is empty" if found[1] in environment else "is not set"
-            raise SettingsError(f"`{place}` wants the environment variable {found[1]}, which {state}")
-        return environment[found[1]]
-
-    match value:
-        case str():
-            return SECRET.sub(fill, value)
-        case dict():
-            return {
-                key: _filled(inner, environment, f"{place}.{key}" if place else key)
-                for key, inner in cast("dict[str, Json]", value).items()
-            }
-        case list():
-            return [_filled(inner, environment, place) for inner in cast("list[Json]", value)]
-        case _:
-            return value
 
 
 def _lines(error: ValidationError) -> list[str]:

@@ -1,6 +1,5 @@
 """A goal as a person wrote it: plain values, read and checked, to a `Goal`. Compiles nothing, and reads no file."""
 
-import re
 from collections.abc import Iterator
 from typing import cast
 
@@ -9,12 +8,7 @@ import msgspec
 from orchestrator.errors import GoalError
 from orchestrator.policy_table import budget_problem, zone_problem
 from orchestrator.types import Call, Goal, Json
-
-SECRET = re.compile(r"\$\{([^}]*)(\}?)")
-"""`${NAME}`, closed or not."""
-
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-"""The name of an environment variable."""
+from orchestrator.variables import SECRET, VARIABLE
 
 
 def goal(table: Json) -> Goal:

@@ -14,14 +14,18 @@ from orchestrator.types import Json
 def bare(file: Path) -> Settings:
     """Settings that hold nothing but the journal's place; where that cannot be read either, the usual one."""
     plain = JournalSettings()
-    path = _path(file) or plain.path
+    try:
+        path = place(file.read_text(encoding="utf-8")) or plain.path
+    except (OSError, UnicodeDecodeError):
+        path = plain.path
     return Settings(folder=file.parent.resolve(), file=file.name, journal=plain.model_copy(update={"path": path}))
 
 
-def _path(file: Path) -> str | None:
+def place(text: str) -> str | None:
+    """Where the text of an `mdl.toml` says that the journal is; None where it does not, or cannot be read."""
     try:
-        journal: Json = tomllib.loads(file.read_text(encoding="utf-8")).get("journal")
-    except (OSError, ValueError):
+        journal: Json = tomllib.loads(text).get("journal")
+    except tomllib.TOMLDecodeError:
         return None
     path = cast("dict[str, Json]", journal).get("path") if isinstance(journal, dict) else None
     return path if isinstance(path, str) and "${" not in path else None

@@ -34,7 +34,8 @@ def _readers() -> Iterator[str]:
 
 OWN = {
     "what MDL has written into its journal itself, each body held by the chain": [
-        "orchestrator.explain.explainer", "orchestrator.journal.drafts", "orchestrator.journal.projections",
+        "orchestrator.doors.parts", "orchestrator.explain.explainer", "orchestrator.journal.drafts",
+        "orchestrator.journal.projections",
         "orchestrator.journal.spending", "orchestrator.journal.state", "orchestrator.loop.doubt",
         "orchestrator.loop.leave", "orchestrator.loop.parking", "orchestrator.replay.audition",
         "orchestrator.replay.difference", "orchestrator.replay.recall", "orchestrator.replay.replay",

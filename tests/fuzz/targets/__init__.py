@@ -60,6 +60,7 @@ written.serialised_trees: orchestrator.expressions.syntax orchestrator.expressio
     orchestrator.expressions.reads
 servers.server_configs: mcp_servers.config mcp_servers.notify
 written.settings_toml: orchestrator.settings orchestrator.policy_table orchestrator.doors.goal_commands
+    orchestrator.variables orchestrator.doors.faulty
 sinks.shapes: orchestrator.sinks.url orchestrator.sinks.host orchestrator.sinks.segment orchestrator.sinks.path
     orchestrator.sinks.recipient orchestrator.sinks.command orchestrator.sinks.amount orchestrator.sinks.parts
 doors.signature_headers: orchestrator.observe.signatures

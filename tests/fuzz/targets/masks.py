@@ -123,7 +123,7 @@ def echoes(given: Given) -> None:
     asyncio.run(masking.settled())
     written = canonical(heard).decode()
     assert secret not in written, written
-    assert [echo.text(one) for one in told_.values() if isinstance(one, str)] == [
+    assert [echo.value(one) for one in told_.values() if isinstance(one, str)] == [
         name for name, one in told_.items() if isinstance(one, str)
     ]
     assert VICTIM not in written, written

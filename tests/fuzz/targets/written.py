@@ -11,6 +11,7 @@ from orchestrator.clock import seconds
 from orchestrator.decide.draft import draft
 from orchestrator.decide.draft_llm import draft_by_model
 from orchestrator.decide.wish import Unclear
+from orchestrator.doors.faulty import place
 from orchestrator.doors.goal_views import as_toml
 from orchestrator.errors import EvaluationError, ExpressionError, GoalError, MDLError, SettingsError
 from orchestrator.expressions import Sieve, compile_condition, compile_expression
@@ -50,10 +51,13 @@ def settings_toml(given: Given) -> None:
             tomllib.loads(text)
         except (TypeError, ValueError):  # what TOML has no words for
             return
+    journal = place(text)
     try:
-        parse(text, folder=FOLDER, environment={"A": "a-value"})
+        settings = parse(text, folder=FOLDER, environment={"A": "a-value"})
     except SettingsError as error:
         told(error)
+    else:
+        assert journal is None or settings.journal.path == journal
 
 
 def _goal(given: Given) -> dict[str, Json]:
