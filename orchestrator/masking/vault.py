@@ -22,9 +22,12 @@ NAME = "masks.db"
 _TABLE = """
 CREATE TABLE IF NOT EXISTS masks (letters TEXT PRIMARY KEY, sealed BLOB NOT NULL, day INTEGER NOT NULL) WITHOUT ROWID
 """
+_ROW = "(?, ?, ?)"
 _PUT = """
-INSERT INTO masks VALUES (?, ?, ?) ON CONFLICT (letters) DO UPDATE SET day = excluded.day WHERE day < excluded.day
+INSERT INTO masks VALUES {} ON CONFLICT (letters) DO UPDATE SET day = excluded.day WHERE day < excluded.day
 """
+_AT_ONCE = 500
+"""Rows of one statement: after each, a thread waits for the interpreter, 5 ms where the loop is busy."""
 _KNOWN = 65_536
 _MOST, _MOST_BYTES = 10_000, 2**24
 """Values that may wait for the disk before doors are to take no more, and their bytes."""
@@ -171,7 +174,12 @@ class Vault:
     def _store(self, waiting: dict[str, tuple[bytes, int]]) -> None:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany(_PUT, [(letters, *one) for letters, one in waiting.items()])
+            rows = [(letters, *one) for letters, one in waiting.items()]
+            for start in range(0, len(rows), _AT_ONCE):
+                put = rows[start : start + _AT_ONCE]
+                self._connection.execute(
+                    _PUT.format(", ".join([_ROW] * len(put))), [part for row in put for part in row]
+                )
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise self._refused(error) from error
@@ -194,4 +202,4 @@ class Vault:
         if row is not None:
             self._opened(_CHECK, row[0])
             return
-        self._connection.execute(_PUT, (_CHECK, self._sealing.encrypt(b"MDL", [_CHECK.encode()]), 2**62))
+        self._connection.execute(_PUT.format(_ROW), (_CHECK, self._sealing.encrypt(b"MDL", [_CHECK.encode()]), 2**62))
